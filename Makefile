@@ -1,0 +1,49 @@
+# One virtual environment, two stamps: what the demo needs, and what developing needs on top.
+.DEFAULT_GOAL := help
+SHELL := bash
+VENV ?= .venv
+# The first interpreter that runs and is new enough; PYTHON=... overrides.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo "$$p"; break; }; done)
+BIN := $(VENV)/bin
+DEMO := $(VENV)/.demo-installed
+DEV := $(VENV)/.dev-installed
+
+.PHONY: help demo test check bench matrix clean
+help: ## show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "RunGuard needs Python 3.11, 3.12 or 3.13: none was found. Set PYTHON=/path/to/python." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(DEMO): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(DEMO)
+
+demo: $(DEMO) ## install and run the main job, offline
+	@$(BIN)/runguard demo
+
+test: $(DEV) ## run all tests with branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=
+
+check: $(DEV) ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV) ## run every benchmark
+	@for f in benchmarks/[a-z]*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+
+matrix: ## run the tests on every supported interpreter that is there
+	@for v in 3.11 3.12 3.13; do \
+		p=$$(command -v python$$v) && "$$p" -c '' 2>/dev/null || { echo "== python$$v: not here"; continue; }; \
+		echo "== python$$v"; $(MAKE) --no-print-directory test VENV=.venv-$$v PYTHON=python$$v || exit 1; done
+
+clean: ## remove what was built and installed
+	rm -rf .venv .venv-3.* build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

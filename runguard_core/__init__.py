@@ -1,0 +1,71 @@
+"""RunGuard: meters what LLM agents spend and refuses the next call of a run that breaks a budget or loops."""
+
+from runguard_core.attribution import Attribution
+from runguard_core.budgets import Budget, Mode, Period
+from runguard_core.calls import ModelCall, Outcome, OutcomeKind, PromptPart, RunSummary, ToolCall, ToolUse
+from runguard_core.clock import Clock, SystemClock
+from runguard_core.detectors import Detector, Severity, Verdict
+from runguard_core.errors import (
+    LedgerError,
+    PolicyError,
+    PriceError,
+    RefusedError,
+    RunguardError,
+    StoppedError,
+    StoreError,
+    TrippedError,
+    UnknownModelError,
+)
+from runguard_core.guard import BudgetExceeded, Guard, Reservation, Session, current_session
+from runguard_core.ledger import CallFilter, CallRecord, Event, Store
+from runguard_core.stores import open_store
+from runguard_core.usage import Usage
+
+__all__ = [
+    "Attribution",
+    "Budget",
+    "BudgetExceeded",
+    "CallFilter",
+    "CallRecord",
+    "Clock",
+    "Detector",
+    "Event",
+    "Guard",
+    "LedgerError",
+    "Mode",
+    "ModelCall",
+    "Outcome",
+    "OutcomeKind",
+    "Period",
+    "PolicyError",
+    "PriceError",
+    "PromptPart",
+    "RefusedError",
+    "Reservation",
+    "RunSummary",
+    "RunguardError",
+    "Session",
+    "Severity",
+    "StoppedError",
+    "Store",
+    "StoreError",
+    "SystemClock",
+    "ToolCall",
+    "ToolUse",
+    "TrippedError",
+    "UnknownModelError",
+    "Usage",
+    "Verdict",
+    "current_session",
+    "load_policy",
+    "open_store",
+]
+
+
+def __getattr__(name: str) -> object:
+    """`load_policy` is imported on first use, so that the front door pulls no third-party package."""
+    if name == "load_policy":
+        from runguard_core.policy import load_policy  # noqa: PLC0415
+
+        return load_policy
+    raise AttributeError(name)

@@ -1,0 +1,96 @@
+"""Who pays: the dimensions every entry carries."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from hashlib import blake2b
+from typing import Any
+
+#: Longest value kept, in characters; longer ones keep their head and a digest of the whole.
+MAX_VALUE_CHARS = 256
+_DIGEST_CHARS = 16
+
+
+def clean(value: object) -> str:
+    """Any tag value as safe text: NFC, no NUL, no lone surrogates, at most 256 characters.
+
+    Two different long values stay different (a digest of the whole is appended); nothing raises.
+    """
+    text = value if isinstance(value, str) else _text(value)
+    if text.isascii() and len(text) <= MAX_VALUE_CHARS and "\0" not in text:
+        return text
+    text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "�")
+    text = unicodedata.normalize("NFC", text[: 64 * MAX_VALUE_CHARS])
+    if len(text) <= MAX_VALUE_CHARS:
+        return text
+    digest = blake2b(text.encode(), digest_size=_DIGEST_CHARS // 2).hexdigest()
+    return f"{text[: MAX_VALUE_CHARS - _DIGEST_CHARS - 1]}~{digest}"
+
+
+def _text(value: object) -> str:
+    """`str(value)`, or the type's name when the object cannot even do that."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  a user's __str__ may raise anything, and observing never does
+        return f"<{type(value).__name__}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Who a call belongs to; None where nobody said.
+
+    Attributes:
+        app: the program.
+        feature: what the product sells; the app unless a call says otherwise.
+        team, owner: who answers for the cost.
+        agent: name of the agent; instance: which of several running at once (detectors keep them apart).
+        session: the conversation; user: the end user; run: one root invocation of an agent.
+        turn: number of the round within the run, from 1; loop: number of the tool loop within the run, from 1.
+        release: version of the program.
+        tags: free pairs, sorted by key.
+    """
+
+    app: str
+    feature: str | None = None
+    team: str | None = None
+    owner: str | None = None
+    agent: str | None = None
+    instance: str | None = None
+    user: str | None = None
+    session: str | None = None
+    run: str | None = None
+    turn: int | None = None
+    loop: int | None = None
+    release: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+    def value(self, dimension: str) -> str | None:
+        """The value of a dimension ("agent", "session", ..., or the key of a tag); None when unset."""
+        if dimension in DIMENSIONS:
+            found = getattr(self, dimension)
+            return None if found is None else str(found)
+        key = dimension.removeprefix("tag:")
+        return next((text for name, text in self.tags if name == key), None)
+
+    def with_values(self, **values: Any) -> Attribution:
+        """A copy with some dimensions set; None leaves a dimension as it is, tags are merged."""
+        tags = values.pop("tags", None)
+        kept = {name: clean(v) if isinstance(v, str) else v for name, v in values.items() if v is not None}
+        if tags:
+            kept["tags"] = merge_tags(self.tags, tags)
+        return replace(self, **kept) if kept else self
+
+
+def merge_tags(
+    old: Iterable[tuple[str, str]], new: Mapping[str, object] | Iterable[tuple[str, object]]
+) -> tuple[tuple[str, str], ...]:
+    """Later pairs win; keys and values cleaned; sorted by key."""
+    pairs = new.items() if isinstance(new, Mapping) else new
+    merged = dict(old) | {clean(key): clean(value) for key, value in pairs if value is not None}
+    return tuple(sorted(merged.items()))
+
+
+#: Dimensions that are fields; everything else is the key of a tag.
+DIMENSIONS: frozenset[str] = frozenset(f.name for f in fields(Attribution)) - {"tags"}

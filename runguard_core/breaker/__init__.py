@@ -1,0 +1,29 @@
+"""The breaker: which scopes are stopped, why, and how they start again."""
+
+from runguard_core.breaker._transitions import (
+    SCOPES,
+    Latches,
+    blocking,
+    cleared_by_limit,
+    has_ended,
+    how_to_clear,
+    kill,
+    probe,
+    refuse,
+    shows,
+    trip,
+)
+
+__all__ = [
+    "SCOPES",
+    "Latches",
+    "blocking",
+    "cleared_by_limit",
+    "has_ended",
+    "how_to_clear",
+    "kill",
+    "probe",
+    "refuse",
+    "shows",
+    "trip",
+]

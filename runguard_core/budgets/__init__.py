@@ -1,0 +1,24 @@
+"""Budgets: limits as people write them, the windows they count in, and the holds a call must place."""
+
+from runguard_core.budgets._admission import Asked, BudgetBook, Claim, account_of, effective_limit
+from runguard_core.budgets._budget import Budget, Mode
+from runguard_core.budgets._limits import Limit, in_units, parse_limit, parse_share, show_amount
+from runguard_core.budgets._periods import Period, Window, window
+
+__all__ = [
+    "Asked",
+    "Budget",
+    "BudgetBook",
+    "Claim",
+    "Limit",
+    "Mode",
+    "Period",
+    "Window",
+    "account_of",
+    "effective_limit",
+    "in_units",
+    "parse_limit",
+    "parse_share",
+    "show_amount",
+    "window",
+]

@@ -1,0 +1,33 @@
+"""Time as a parameter: `now()` stamps, `monotonic()` measures."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Two readings that must not be mixed: a stamp for the book, a stopwatch for durations."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a stopwatch that never goes back; only differences mean anything."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    __slots__ = ()
+
+    def now(self) -> datetime:
+        """Wall time in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds of `time.monotonic`."""
+        return time.monotonic()

@@ -1,0 +1,40 @@
+"""What the guard announces: the kinds of `Event`, and how one is made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from runguard_core.attribution import Attribution
+from runguard_core.ids import new_id
+from runguard_core.ledger import Event
+
+CALL_REFUSED = "call_refused"
+WOULD_REFUSE = "would_refuse"
+RUN_TRIPPED = "run_tripped"
+WOULD_TRIP = "would_trip"
+LOOP_WARNING = "loop_warning"
+CALL_STOPPED = "call_stopped"
+BUDGET_THRESHOLD = "budget_threshold"
+BUDGET_OVERRUN = "budget_overrun"
+CALL_ASSUMED = "call_assumed"
+CALL_UNPRICED = "call_unpriced"
+USAGE_MISSING = "usage_missing"
+LATE_POST = "late_post"
+STORE_FAILED = "store_failed"
+CALL_UNVERIFIED = "call_unverified"
+KILLED = "killed"
+RESET = "reset"
+LIMIT_CHANGED = "limit_changed"
+PROBE_PASSED = "probe_passed"
+CLOCK_JUMPED = "clock_jumped"
+
+NOTICE, WARN, STOP = "notice", "warn", "stop"
+
+
+def event(kind: str, severity: str, message: str, who: Attribution, at: datetime, **facts: Any) -> Event:
+    """An event about a call's owner; `call_id` may be among the facts. Amounts in `facts` are strings."""
+    return Event(
+        id=new_id(), kind=kind, at=at, severity=severity, message=message, app=who.app, session=who.session,
+        run=who.run, agent=who.agent, feature=who.feature, call_id=facts.pop("call_id", None), facts=facts,
+    )  # fmt: skip

@@ -1,0 +1,24 @@
+"""The engine: the only place that puts prices, budgets, detectors, breaker and store together."""
+
+from runguard_core.guard._ambient import current_session
+from runguard_core.guard._callback import BudgetExceeded
+from runguard_core.guard._dispatcher import Listener
+from runguard_core.guard._guard import Guard
+from runguard_core.guard._reservation import Reservation
+from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
+from runguard_core.guard._session import Session
+from runguard_core.guard._settling import is_unbilled_status
+
+__all__ = [
+    "BudgetExceeded",
+    "Guard",
+    "Listener",
+    "OnStoreError",
+    "QuoteMode",
+    "Reservation",
+    "Rules",
+    "Session",
+    "Unpriced",
+    "current_session",
+    "is_unbilled_status",
+]

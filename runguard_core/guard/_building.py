@@ -1,0 +1,174 @@
+"""From a constructor's keywords to `Rules`, a store, a key and a kill file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, tzinfo
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from runguard_core.attribution import Attribution, clean
+from runguard_core.budgets import Budget, Mode
+from runguard_core.errors import InvalidAmountError, PolicyError
+from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
+from runguard_core.ledger import Store
+from runguard_core.money import usd_to_nanos
+from runguard_core.stores import open_default, open_store, state_directory
+
+_ATTRIBUTION = ("feature", "team", "owner", "agent", "user", "release")
+#: How each setting is read; settings that are not here are passed on as they are.
+_READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "quote": ("quote", lambda value: choice(QuoteMode, value, "quote")),
+    "unpriced": ("unpriced", lambda value: choice(Unpriced, value, "unpriced")),
+    "on_store_error": ("on_store_error", lambda value: choice(OnStoreError, value, "on_store_error")),
+    "timezone": ("zone", lambda value: zone_of(value)),
+    "tool_prices_usd": (
+        "tool_prices_nanos",
+        lambda value: {k: nanos_of(v, f"tools.{k}.price_usd") for k, v in value.items()},
+    ),
+    "degraded_limit_usd": ("degraded_limit_nanos", lambda value: nanos_of(value, "degraded_limit_usd")),
+    "agent_modes": ("agent_modes", lambda value: modes_of(value, "agents")),
+    "detector_modes": ("detector_modes", lambda value: modes_of(value, "detectors")),
+}
+_PLAIN = frozenset({
+    "prices", "detectors", "tool_rules", "agent_owners", "require", "hold_seconds", "cap_output", "assumed_rates", "policy_hash",
+})  # fmt: skip
+
+
+def rules_of(  # noqa: PLR0913
+    app: str, budgets: Iterable[Budget], *, mode: str | Mode, session_usd: object, daily_usd: object, **settings: Any
+) -> Rules:
+    """Rules from a constructor's keywords.
+
+    Raises:
+        PolicyError: an unknown setting, or a value that cannot be one.
+    """
+    unknown = settings.keys() - _READERS.keys() - _PLAIN - set(_ATTRIBUTION)
+    if unknown:
+        known = ", ".join(sorted(_READERS.keys() | _PLAIN | set(_ATTRIBUTION)))
+        raise PolicyError(key=min(unknown), expected=f"unknown setting; known: {known}")
+    who = {key: settings.pop(key) for key in _ATTRIBUTION if key in settings}
+    values = {}
+    for key, value in settings.items():
+        name, read = _READERS.get(key, (key, lambda found: found))
+        values[name] = read(value)
+    if not isinstance(app, str) or not app.strip():
+        raise PolicyError(key="app", expected=f"expected the program's name, got {app!r:.80}")
+    app = clean(app)
+    defaults = Attribution(app=app, feature=app).with_values(**who)
+    found = (*budgets, *_short_budgets(session_usd, daily_usd))
+    return Rules(defaults=defaults, budgets=found, mode=choice(Mode, mode, "mode"), **values)
+
+
+def _short_budgets(session_usd: object, daily_usd: object) -> list[Budget]:
+    found = []
+    if session_usd is not None:
+        found.append(_short(session_usd, "max_cost_per_session_usd", name="session", per=["session"]))
+    if daily_usd is not None:
+        found.append(_short(daily_usd, "daily_budget_usd", name="day", period="day"))
+    return found
+
+
+def _short(value: object, key: str, **more: Any) -> Budget:
+    nanos_of(value, key)
+    return Budget(f"{str(value).strip().removeprefix('$')} USD", **more)
+
+
+def nanos_of(value: object, key: str) -> int:
+    """USD as nano-USD; PolicyError names the key."""
+    try:
+        return usd_to_nanos(value)
+    except InvalidAmountError:
+        raise PolicyError(key=key, expected=f'expected USD such as "0.50", got {value!r:.80}') from None
+
+
+def choice(kind: type[StrEnum], value: object, key: str) -> Any:
+    """A member of an enumeration; PolicyError lists the choices."""
+    try:
+        return kind(value)  # type: ignore[arg-type]  # anything may come from a policy; the error says what belongs
+    except ValueError:
+        choices = ", ".join(member.value for member in kind)
+        raise PolicyError(key=key, expected=f"expected one of {choices}, got {value!r:.80}") from None
+
+
+def modes_of(value: Mapping[str, object], key: str) -> dict[str, Mode]:
+    """Modes by name."""
+    return {name: choice(Mode, mode, f"{key}.{name}.mode") for name, mode in value.items()}
+
+
+def zone_of(value: str | tzinfo) -> tzinfo:
+    """A time zone by name."""
+    if isinstance(value, tzinfo):
+        return value
+    if value == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise PolicyError(
+            key="timezone", expected=f'expected a name such as "Europe/Zurich", got {value!r:.80}'
+        ) from None
+
+
+def open_store_for(app: str, store: str | Store | None) -> Store:
+    """The store that was asked for; None opens the app's own file."""
+    if store is None:
+        store = os.environ.get("RUNGUARD_STORE") or None
+    if store is None:
+        return open_default(app)
+    return open_store(store) if isinstance(store, str) else store
+
+
+def secret_of(url: str) -> bytes:
+    """The key of all digests: a file beside a file ledger (made on first use, mode 0600), chance for memory."""
+    path = _beside(url)
+    if path is None:
+        return secrets.token_bytes(32)
+    try:
+        return _read_or_make(path)
+    except OSError:
+        return secrets.token_bytes(32)
+
+
+def _beside(url: str) -> Path | None:
+    return Path(url.removeprefix("sqlite:///") + ".key") if url.startswith("sqlite:///") else None
+
+
+def _read_or_make(path: Path) -> bytes:
+    """Whoever creates the file first wins; everybody reads what is there."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return bytes.fromhex(path.read_text("ascii").strip()) or secrets.token_bytes(32)
+    made = secrets.token_bytes(32)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(made.hex())
+    return made
+
+
+def kill_file_of(app: str) -> Path | None:
+    """The file whose existence stops the app: RUNGUARD_KILL_FILE, or `APP.kill` in the state directory."""
+    named = os.environ.get("RUNGUARD_KILL_FILE")
+    if named:
+        return Path(named)
+    try:
+        return state_directory() / f"{file_name(app)}.kill"
+    except OSError:
+        return None
+
+
+def file_name(app: str) -> str:
+    """An app's name as a file's."""
+    from runguard_core.stores import default_path  # noqa: PLC0415
+
+    return default_path(app).stem
+
+
+def with_hash(rules: Rules, policy_hash: str) -> Rules:
+    """The rules, stamped with the policy they come from."""
+    return replace(rules, policy_hash=policy_hash)

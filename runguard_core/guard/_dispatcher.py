@@ -1,0 +1,135 @@
+"""Events go to listeners on one thread of their own, so that no listener can slow down or break a call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from runguard_core.ledger import Event
+
+#: Who hears events; what it returns is ignored, what it raises is logged. May be a coroutine function.
+Listener = Callable[[Event], Any]
+
+_log = logging.getLogger("runguard")
+_CLOSE = object()
+_DRAIN_SECONDS = 5.0
+
+
+class Dispatcher:
+    """One daemon thread, started with the first event or heartbeat; also runs a heartbeat every `beat_seconds`."""
+
+    def __init__(self, listeners: Sequence[Listener] = (), *, beat: Callable[[], None], beat_seconds: float) -> None:
+        """Keep listeners and the heartbeat; nothing is started yet."""
+        self._listeners = list(listeners)
+        self._beat, self._beat_seconds = beat, beat_seconds
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def add(self, listener: Listener) -> None:
+        """Hear events from now on."""
+        self._listeners.append(listener)
+
+    def remove(self, listener: Listener) -> None:
+        """Stop hearing; unknown listeners are ignored."""
+        with contextlib.suppress(ValueError):
+            self._listeners.remove(listener)
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Hand events over; returns at once."""
+        if not self._listeners or not events:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        for event in events:
+            self._queue.put((event, loop))
+        self.start()
+
+    def start(self) -> None:
+        """Make sure the thread runs (again, after a fork)."""
+        if self._pid == os.getpid():
+            return
+        with self._lock:
+            if self._pid != os.getpid():
+                self._thread = threading.Thread(target=self._run, name="runguard-dispatch", daemon=True)
+                self._pid = os.getpid()
+                self._thread.start()
+
+    def close(self, drain_seconds: float = _DRAIN_SECONDS) -> None:
+        """Deliver what is queued, within a bound, and end the thread."""
+        thread, running = self._thread, self._pid == os.getpid()
+        self._pid = 0
+        if thread is not None and running and thread is not threading.current_thread():
+            self._queue.put(_CLOSE)
+            thread.join(drain_seconds)
+        self._thread = None
+
+    def flush(self, seconds: float = _DRAIN_SECONDS) -> bool:
+        """Wait until everything queued so far has been delivered; False when that took longer."""
+        if self._thread is None or self._pid != os.getpid():
+            return True
+        done = threading.Event()
+        self._queue.put(done)
+        return done.wait(seconds)
+
+    def _run(self) -> None:
+        due = time.monotonic() + self._beat_seconds
+        while True:
+            try:
+                item = self._queue.get(timeout=max(0.0, due - time.monotonic()))
+            except queue.Empty:
+                due = time.monotonic() + self._beat_seconds
+                self._heartbeat()
+                continue
+            if item is _CLOSE:
+                break
+            if isinstance(item, threading.Event):
+                item.set()
+            else:
+                self._deliver(*item)
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+    def _heartbeat(self) -> None:
+        try:
+            self._beat()
+        except Exception:
+            _log.exception("RunGuard could not renew its holds; they expire and are charged at their quotes")
+
+    def _deliver(self, event: Event, loop: asyncio.AbstractEventLoop | None) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                returned = listener(event)
+                if inspect.isawaitable(returned):
+                    self._await(returned, loop)
+            except Exception:
+                _log.exception("a RunGuard listener failed on event %s", event.kind)
+
+    def _await(self, awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> None:
+        """Run it on the loop of the admission while that lives, else on the dispatcher's own."""
+        if loop is not None and loop.is_running():
+            asyncio.run_coroutine_threadsafe(_logged(awaitable), loop)
+            return
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        self._loop.run_until_complete(_logged(awaitable))
+
+
+async def _logged(awaitable: Awaitable[Any]) -> None:
+    try:
+        await awaitable
+    except Exception:
+        _log.exception("an asynchronous RunGuard listener failed")

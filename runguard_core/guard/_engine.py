@@ -1,0 +1,124 @@
+"""What the parts of a guard share, and the small writes they all need."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from runguard_core import events as ev
+from runguard_core.attribution import Attribution
+from runguard_core.budgets import BudgetBook
+from runguard_core.clock import Clock
+from runguard_core.detectors import Fingerprint
+from runguard_core.errors import StoreError
+from runguard_core.guard._backlog import Backlog
+from runguard_core.guard._dispatcher import Dispatcher, Listener
+from runguard_core.guard._rules import Rules
+from runguard_core.guard._runs import Runs
+from runguard_core.guard._time import SteadyClock
+from runguard_core.ids import new_id
+from runguard_core.ledger import Event, Latch, Store
+from runguard_core.prices import Learned
+
+_log = logging.getLogger("runguard")
+
+
+class Engine:
+    """Rules, store, prices learned so far, runs in progress, events; held by one guard."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        store: Store,
+        *,
+        clock: Clock,
+        listeners: Sequence[Listener] = (),
+        fingerprint: Fingerprint,
+        kill_file: Path | None = None,
+    ) -> None:
+        """Put the parts together; starts nothing."""
+        self.rules, self.store, self.fingerprint, self.kill_file = rules, store, fingerprint, kill_file
+        self.clock = SteadyClock(clock)
+        app = rules.defaults.app
+        self.book = BudgetBook(rules.budgets, app=app, zone=rules.zone, mode=rules.mode)
+        self.runs = Runs(rules.detectors, rules.tool_rules)
+        self.learned = Learned()
+        self.backlog = Backlog()
+        self.owner = f"{os.getpid()}-{new_id()}"
+        self.pending: set[str] = set()
+        self.thresholds_said: set[tuple[str, Decimal]] = set()
+        self._said_lock = threading.Lock()
+        self.dispatcher = Dispatcher(listeners, beat=self.renew, beat_seconds=rules.hold_seconds / 3)
+
+    def expires_at(self, at: datetime) -> datetime:
+        """The deadline of a hold placed or renewed now."""
+        return at + timedelta(seconds=self.rules.hold_seconds)
+
+    def renew(self) -> None:
+        """Heartbeat: live holds are extended, overdue ones of the dead are settled, the backlog is written."""
+        now = self.clock.now()
+        if self.backlog:
+            self.backlog.flush(self.store)
+        if self.pending:
+            self.store.extend(tuple(self.pending), self.expires_at(now))
+        self.expire(now)
+
+    def expire(self, now: datetime) -> None:
+        """Settle overdue holds at their quotes and say so."""
+        assumed = self.store.expire(now)
+        said = [
+            ev.event(ev.CALL_ASSUMED, ev.WARN, f"call {c.id} was never settled: charged at its quote", c.attribution,
+                     now, call_id=c.id, cost_nanos=str(c.cost_nanos))
+            for c in assumed
+        ]  # fmt: skip
+        self.announce(said)
+
+    def announce(self, said: Sequence[Event]) -> None:
+        """Write events that speak of no entry and tell the listeners; never raises."""
+        if not said:
+            return
+        try:
+            self.store.announce(said)
+        except StoreError as error:
+            _log.warning("RunGuard could not record %d events: %s", len(said), error)
+            self.backlog.add(f"{len(said)} events", lambda store: store.announce(said))
+        self.dispatcher.send(said)
+
+    def latch(self, latches: Iterable[Latch], said: Sequence[Event]) -> None:
+        """Set latches with the event that explains them; never raises (the caller stops the call anyway)."""
+        for latch in latches:
+            try:
+                self.store.put_latch(latch, said)
+            except StoreError as error:
+                _log.warning("RunGuard could not record a latch: %s", error)
+                self.backlog.add(f"latch {latch.scope}", lambda store, kept=latch: store.put_latch(kept))  # type: ignore[misc]
+            else:
+                self.dispatcher.send(said)
+            said = ()
+
+    def say_once(self, key: tuple[str, Decimal]) -> bool:
+        """Whether this threshold of this account has not been announced by this process yet."""
+        with self._said_lock:
+            if key in self.thresholds_said:
+                return False
+            self.thresholds_said.add(key)
+            return True
+
+    def is_killed_by_file(self) -> bool:
+        """Whether the kill file exists: the kill switch that works when the store is down."""
+        if self.kill_file is None:
+            return False
+        try:
+            os.stat(self.kill_file)  # noqa: PTH116  asked before every call: a Path object costs five times as much
+        except OSError:
+            return False
+        return True
+
+    def who(self, **values: object) -> Attribution:
+        """The guard's defaults with some values set."""
+        return self.rules.defaults.with_values(**values)

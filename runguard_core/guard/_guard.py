@@ -1,0 +1,248 @@
+"""`Guard`: what the user holds."""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from runguard_core import breaker
+from runguard_core import events as ev
+from runguard_core.attribution import Attribution, clean
+from runguard_core.budgets import Budget, Mode
+from runguard_core.calls import Call
+from runguard_core.clock import Clock, SystemClock
+from runguard_core.errors import PolicyError
+from runguard_core.guard._admitting import admit
+from runguard_core.guard._ambient import current_session
+from runguard_core.guard._building import kill_file_of, open_store_for, rules_of, secret_of
+from runguard_core.guard._callback import budget_listener
+from runguard_core.guard._dispatcher import Listener
+from runguard_core.guard._engine import Engine
+from runguard_core.guard._installing import install_adapters
+from runguard_core.guard._plain import PlainCalls
+from runguard_core.guard._reservation import Reservation
+from runguard_core.guard._rules import Rules
+from runguard_core.guard._session import Session, end_run
+from runguard_core.ledger import Latch, Store
+from runguard_core.detectors import Fingerprint
+
+
+class Guard(PlainCalls):
+    """Meters calls and refuses the next one of a run that breaks a budget, loops, or was stopped by a person.
+
+    Safe to use from any number of threads, tasks and (with a file ledger) processes.
+    """
+
+    def __init__(  # noqa: PLR0913  the constructor is the policy for those who write none; all by keyword
+        self,
+        *,
+        app: str = "default",
+        budgets: Iterable[Budget] = (),
+        store: str | Store | None = None,
+        mode: str | Mode = Mode.ENFORCE,
+        max_cost_per_session_usd: object = None,
+        daily_budget_usd: object = None,
+        on_budget_exceeded: Any = None,
+        listeners: Sequence[Listener] = (),
+        clock: Clock | None = None,
+        rules: Rules | None = None,
+        **settings: Any,
+    ) -> None:
+        """Put a guard together; opens the ledger, starts nothing else.
+
+        Args:
+            app: the program's name; one default ledger per app.
+            budgets: the limits.
+            store: "memory://", "sqlite:///FILE", a `Store`, or None for the app's ledger in the user's state directory.
+            mode: enforce, observe or off.
+            max_cost_per_session_usd, daily_budget_usd: the two commonest budgets in short.
+            on_budget_exceeded: called with a `BudgetExceeded` when a budget refuses a call; sync or async.
+            listeners: called with every event.
+            clock: a stand-in for the machine's clock, for tests.
+            rules: a finished policy, instead of `app`, `budgets`, `mode` and `settings`.
+            settings: feature, team, owner, release, quote, unpriced, timezone, prices, detectors, tool_rules,
+                tool_prices_usd, agent_modes, agent_owners, detector_modes, require, on_store_error,
+                degraded_limit_usd, hold_seconds, cap_output.
+
+        Raises:
+            PolicyError: naming the setting and what was expected.
+        """
+        if rules is None:
+            rules = rules_of(
+                app, budgets, mode=mode, session_usd=max_cost_per_session_usd, daily_usd=daily_budget_usd, **settings
+            )
+        heard = list(listeners)
+        if on_budget_exceeded is not None:
+            heard.append(budget_listener(on_budget_exceeded, self))
+        opened = open_store_for(rules.defaults.app, store)
+        self._engine = Engine(
+            rules,
+            opened,
+            clock=clock or SystemClock(),
+            listeners=heard,
+            fingerprint=Fingerprint(secret_of(opened.url)),
+            kill_file=kill_file_of(rules.defaults.app),
+        )
+        self._closed = False
+        _live.add(self)
+
+    # -- sessions and calls ---------------------------------------------------------------------------------------
+
+    @property
+    def app(self) -> str:
+        """The program's name."""
+        return self._engine.rules.defaults.app
+
+    @property
+    def rules(self) -> Rules:
+        """What the guard decides by."""
+        return self._engine.rules
+
+    @property
+    def store(self) -> Store:
+        """Where the book is kept."""
+        return self._engine.store
+
+    def session(  # noqa: PLR0913  one keyword a dimension
+        self,
+        id: str | None = None,  # noqa: A002  the user's word for it
+        *,
+        agent: str | None = None,
+        user: str | None = None,
+        feature: str | None = None,
+        team: str | None = None,
+        tags: Mapping[str, object] | None = None,
+        **more: Any,
+    ) -> Session:
+        """A conversation, to be entered with `with` or `async with`.
+
+        Args:
+            id: the conversation's id; None makes each run its own session.
+            agent, user, feature, team, tags: who its calls belong to.
+            more: owner, release.
+        """
+        who = self.attribution(session=id, agent=agent, user=user, feature=feature, team=team, tags=tags, **more)
+        return Session(self._engine, who)
+
+    def attribution(self, **values: Any) -> Attribution:
+        """The attribution of a call made here: defaults, then the current session of this guard, then `values`."""
+        session = current_session()
+        mine = session is not None and session._engine is self._engine  # noqa: SLF001  same package
+        start = session.attribution if session is not None and mine else self._engine.rules.defaults
+        return start.with_values(**values)
+
+    def reserve(self, call: Call, attribution: Attribution | None = None, *, call_id: str | None = None) -> Reservation:
+        """Set a call's quote aside before it is sent.
+
+        Args:
+            call: what is about to be called.
+            attribution: whose it is; None reads the current session.
+            call_id: the client's id of the call, None makes one.
+
+        Raises:
+            StoppedError: the call must not be sent.
+        """
+        return admit(self._engine, call, attribution or self.attribution(), call_id)
+
+    def end_run(self, attribution: Attribution) -> None:
+        """An adapter says that a run is over. Never raises."""
+        end_run(self._engine, attribution)
+
+    def stopped(self, attribution: Attribution | None = None) -> Latch | None:
+        """The latch that would stop a call made here; None when it may go on."""
+        engine = self._engine
+        return breaker.blocking(engine.store.latches(), attribution or self.attribution(), engine.clock.now())
+
+    def fingerprint(self, text: str) -> str:
+        """Keyed digest of a text (an API key, for example), as the ledger keeps it."""
+        return self._engine.fingerprint.text(text)
+
+    # -- a person's decisions -------------------------------------------------------------------------------------
+
+    def kill(self, scope: str = "app", *, reason: str, by: str = "") -> None:
+        """Stop a scope ("app", "agent:NAME", "feature:NAME", "session:ID", "run:ID") until it is reset."""
+        kind, value = self._scope(scope)
+        at = self._engine.clock.now()
+        latch = breaker.kill(kind, value, reason, by or "unknown", at)
+        said = [ev.event(ev.KILLED, ev.STOP, f"{kind} {value} was stopped: {reason}", self._engine.who(), at, by=by)]
+        self._engine.store.put_latch(latch, said)
+        self._engine.dispatcher.send(said)
+
+    def reset(self, scope: str = "app", *, reason: str, by: str = "") -> bool:
+        """Let a stopped scope run again; whether it was stopped. The reason is recorded.
+
+        Raises:
+            PolicyError: without a reason, or for a scope that is none.
+        """
+        kind, value = self._scope(scope)
+        if not reason.strip():
+            raise PolicyError(key="reason", expected="say why it may run again")
+        said = [
+            ev.event(ev.RESET, ev.NOTICE, f"{kind} {value} was reset{' by ' + by if by else ''}: {reason}",
+                     self._engine.who(), self._engine.clock.now(), scope=scope, by=by, reason=reason)
+        ]  # fmt: skip
+        dropped = self._engine.store.drop_latch(kind, value, said)
+        self._engine.dispatcher.send(said)
+        return dropped
+
+    def _scope(self, scope: str) -> tuple[str, str]:
+        kind, colon, value = scope.partition(":")
+        if kind not in breaker.SCOPES or (kind != "app" and not value):
+            raise PolicyError(
+                key="scope", expected=f'expected "app" or KIND:ID with KIND in {", ".join(breaker.SCOPES)}'
+            )
+        return kind, clean(value) if colon and value else self.app
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def listen(self, listener: Listener) -> Listener:
+        """Hear every event from now on; usable as a decorator. What it raises is logged."""
+        self._engine.dispatcher.add(listener)
+        return listener
+
+    def install(self, *names: str) -> tuple[str, ...]:
+        """Hook into the frameworks that are present (or the named ones); the names that were hooked."""
+        return install_adapters(self, names)
+
+    def flush(self, seconds: float = 5.0) -> bool:
+        """Write what waits and deliver events queued so far; False when that took longer."""
+        if self._engine.backlog:
+            self._engine.backlog.flush(self._engine.store)
+        return self._engine.dispatcher.flush(seconds)
+
+    def close(self) -> None:
+        """Deliver events within a bound, write what waits, close the ledger. Calls in flight expire by themselves."""
+        if self._closed:
+            return
+        self._closed = True
+        engine = self._engine
+        if engine.backlog:
+            engine.backlog.flush(engine.store)
+        engine.dispatcher.close()
+        engine.store.close()
+
+    def __enter__(self) -> Self:
+        """The guard itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """As `close`."""
+        self.close()
+
+
+_live: weakref.WeakSet[Guard] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """At the interpreter's end every guard delivers what it has."""
+    for guard in list(_live):
+        guard.close()
+
+
+__all__ = ["Guard"]

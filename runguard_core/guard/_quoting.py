@@ -1,0 +1,69 @@
+"""How much to set aside for a call, in every unit a budget may count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from runguard_core.attribution import Attribution
+from runguard_core.budgets import Asked
+from runguard_core.calls import Call, ModelCall
+from runguard_core.errors import UnknownModelError
+from runguard_core.guard._rules import QuoteMode, Rules
+from runguard_core.ledger import Unit
+from runguard_core.prices import Learned, Quote, Rates, quote_bound, quote_expected
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A call with its price: the quote, the rates behind it (None: unpriced) and what was wrong, if anything."""
+
+    quote: Quote
+    rates: Rates | None
+    unknown: UnknownModelError | None = None
+
+
+def price_model_call(rules: Rules, learned: Learned, call: ModelCall, who: Attribution, at: datetime) -> Priced:
+    """Quote a model call by the policy's kind of quote."""
+    unknown = None
+    try:
+        rates: Rates | None = rules.prices.rates(call.model, call.provider, at)
+    except UnknownModelError as error:
+        unknown, rates = error, rules.assumed_rates
+    if rules.quote is QuoteMode.BOUND:
+        answer = learned.output_tokens(who.agent or "", call.model)
+        return Priced(quote_bound(call, rates, answer), rates, unknown)
+    return Priced(quote_expected(call, rates, learned, who.agent or ""), rates, unknown)
+
+
+def price_tool_call(rules: Rules, name: str) -> Priced:
+    """The policy's price of a tool call, free unless listed."""
+    price = rules.tool_prices_nanos.get(name, 0) if rules.tool_prices_nanos else 0
+    return Priced(Quote(nanos=price, input_tokens=0, output_tokens=0, is_bound=True, basis="price per call"), None)
+
+
+def asked_by(call: Call, quote: Quote, *, is_new_turn: bool) -> Asked:
+    """What a call asks of budgets, by unit."""
+    if isinstance(call, ModelCall):
+        amounts = {
+            Unit.USD: quote.nanos or 0,
+            Unit.TOKENS: quote.input_tokens + quote.output_tokens,
+            Unit.CALLS: 1,
+            Unit.SECONDS: 1,
+        }
+        if is_new_turn:
+            amounts[Unit.TURNS] = 1
+        return Asked(amounts, call.landing)
+    amounts = {Unit.TOOL_CALLS: 1, Unit.SECONDS: 1}
+    if quote.nanos:
+        amounts[Unit.USD] = quote.nanos
+    return Asked(amounts)
+
+
+def output_cap(call: Call, quote: Quote, rules: Rules) -> int | None:
+    """The output limit that makes the quote hold, where the adapter can lower the request's; else None."""
+    if not isinstance(call, ModelCall) or not call.can_cap_output:
+        return None
+    if rules.quote is not QuoteMode.BOUND and not rules.cap_output:
+        return None
+    return max(1, quote.output_tokens // max(1, call.choice_count))

@@ -1,0 +1,85 @@
+"""The settings of a guard, frozen: what a policy file or a constructor boils down to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from enum import StrEnum
+
+from runguard_core.attribution import Attribution
+from runguard_core.budgets import Budget, Mode
+from runguard_core.detectors import Detector, ToolRule, default_detectors
+from runguard_core.prices import PriceBook, Rates
+
+
+class QuoteMode(StrEnum):
+    """EXPECTED sets aside what a call probably costs; BOUND the most it can cost."""
+
+    EXPECTED = "expected"
+    BOUND = "bound"
+
+
+class Unpriced(StrEnum):
+    """A model without a price under a USD budget: refuse the call, or let it pass and mark it."""
+
+    DENY = "deny"
+    FLAG = "flag"
+
+
+class OnStoreError(StrEnum):
+    """The ledger cannot be asked: refuse, admit up to a cap of unverified spend, or admit."""
+
+    REFUSE = "refuse"
+    DEGRADED = "degraded"
+    ADMIT = "admit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Everything a guard decides by.
+
+    Attributes:
+        defaults: attribution of calls that say nothing themselves.
+        budgets: the limits.
+        mode: for budgets, detectors and agents that name none.
+        agent_modes: mode by agent name; detector_modes: by rule.
+        agent_owners: owner by agent name.
+        quote: EXPECTED or BOUND.
+        cap_output: lower the request's output limit to what was reserved even for expected quotes.
+        unpriced: DENY or FLAG; assumed_rates: the price to assume instead.
+        zone: time zone of calendar windows.
+        detectors: the loop detectors; tool_rules: how repetition of a tool is judged.
+        tool_prices_nanos: price per call of paid tools, nano-USD.
+        require: dimensions that a call must carry.
+        on_store_error: REFUSE, DEGRADED or ADMIT; degraded_limit_nanos: unverified spend allowed per process.
+        hold_seconds: how long a hold lives without being renewed.
+        policy_hash: of the file these come from, "" for code.
+    """
+
+    defaults: Attribution
+    budgets: tuple[Budget, ...] = ()
+    mode: Mode = Mode.ENFORCE
+    agent_modes: Mapping[str, Mode] = field(default_factory=dict)
+    agent_owners: Mapping[str, str] = field(default_factory=dict)
+    detector_modes: Mapping[str, Mode] = field(default_factory=dict)
+    quote: QuoteMode = QuoteMode.EXPECTED
+    cap_output: bool = False
+    unpriced: Unpriced = Unpriced.DENY
+    assumed_rates: Rates | None = None
+    prices: PriceBook = field(default_factory=PriceBook)
+    zone: tzinfo = UTC
+    detectors: tuple[Detector, ...] = field(default_factory=default_detectors)
+    tool_rules: tuple[ToolRule, ...] = ()
+    tool_prices_nanos: Mapping[str, int] = field(default_factory=dict)
+    require: tuple[str, ...] = ()
+    on_store_error: OnStoreError = OnStoreError.REFUSE
+    degraded_limit_nanos: int = 10**9
+    hold_seconds: float = 600.0
+    policy_hash: str = ""
+
+    def mode_of(self, agent: str | None) -> Mode:
+        """The mode that holds for an agent's calls."""
+        if agent is None or not self.agent_modes:
+            return self.mode
+        return self.agent_modes.get(agent, self.mode)

@@ -1,0 +1,109 @@
+"""What a guard remembers of the runs in progress: turns, tool loops, histories. Bounded; the ledger has the rest."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+from runguard_core.attribution import Attribution
+from runguard_core.calls import ModelCall, RunSummary, ToolUse
+from runguard_core.detectors import Detector, ToolRule, Watch
+
+_MAX_RUNS = 4096
+_MAX_TOOL_USES = 100
+
+
+@dataclass(slots=True)
+class Lane:
+    """One agent instance within a run: its turns and its history. Parallel sub-agents have one each."""
+
+    watch: Watch
+    turn_count: int = 0
+    loop_count: int = 0
+
+
+@dataclass(slots=True)
+class RunState:
+    """One run. Guarded by `lock`, except for reads of single numbers."""
+
+    run: str
+    session: str
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    lanes: dict[str | None, Lane] = field(default_factory=dict)
+    spent_nanos: int = 0
+    turn_count: int = 0
+    call_count: int = 0
+    tool_uses: deque[ToolUse] = field(default_factory=lambda: deque(maxlen=_MAX_TOOL_USES))
+    announced: set[str] = field(default_factory=set)
+    is_probe: bool = False
+    tripped: bool = False
+    landed: bool = False
+
+    def next_turn(self, call: ModelCall, lane: Lane) -> tuple[int, int]:
+        """Number of the turn and of the tool loop this call belongs to; a retry stays in its turn."""
+        if call.retry_of is None or lane.turn_count == 0:
+            lane.turn_count += 1
+            self.turn_count += 1
+            if not call.after_tool or lane.loop_count == 0:
+                lane.loop_count += 1
+        return lane.turn_count, lane.loop_count
+
+    def undo_turn(self, lane: Lane, turn: int) -> None:
+        """A call that was not admitted makes no turn (unless a later one has been counted already)."""
+        if lane.turn_count == turn:
+            lane.turn_count -= 1
+            self.turn_count -= 1
+
+    def summary(self) -> RunSummary:
+        """What the run has to show for itself."""
+        return RunSummary(
+            session=self.session,
+            run=self.run,
+            spent_nanos=self.spent_nanos,
+            turn_count=self.turn_count,
+            call_count=self.call_count,
+            tool_calls=tuple(self.tool_uses),
+        )
+
+
+class Runs:
+    """The runs in progress by id; the oldest idle ones are forgotten beyond a bound."""
+
+    def __init__(self, detectors: tuple[Detector, ...], tool_rules: tuple[ToolRule, ...]) -> None:
+        """Keep what new histories are watched by."""
+        self._detectors, self._tool_rules = detectors, tool_rules
+        self._lock = threading.Lock()
+        self._states: OrderedDict[str, RunState] = OrderedDict()
+
+    def state(self, who: Attribution) -> RunState:
+        """The run of a call, made on first sight."""
+        run = who.run or who.session or who.app
+        found = self._states.get(run)
+        if found is not None:
+            return found
+        with self._lock:
+            found = self._states.get(run)
+            if found is None:
+                found = self._states[run] = RunState(run, who.session or run)
+                while len(self._states) > _MAX_RUNS:
+                    self._states.popitem(last=False)
+            return found
+
+    def lane(self, state: RunState, who: Attribution) -> Lane:
+        """The history of the agent instance that makes the call."""
+        key = who.instance or who.agent
+        found = state.lanes.get(key)
+        if found is None:
+            with state.lock:
+                found = state.lanes.setdefault(key, Lane(Watch(self._detectors, self._tool_rules)))
+        return found
+
+    def known(self, run: str) -> RunState | None:
+        """A run in progress, None when unknown or forgotten."""
+        return self._states.get(run)
+
+    def forget(self, run: str) -> RunState | None:
+        """The run is over."""
+        with self._lock:
+            return self._states.pop(run, None)

@@ -1,0 +1,128 @@
+"""What a call's end means for the book: a pure function from outcome to settlement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from runguard_core.calls import Certainty, Outcome, OutcomeKind
+from runguard_core.ledger import Hold, Settlement, Unit
+from runguard_core.money import ceil_div
+from runguard_core.prices import Quote, Rates
+from runguard_core.usage import NO_USAGE, Usage
+
+_UNBILLED_STATUSES = frozenset({429, 500, 503, 529})
+
+
+def is_unbilled_status(status: int | None) -> bool:
+    """Whether an HTTP status means for certain that nothing was billed: 4xx except 408, and a clean 500, 503 or 529."""
+    if status is None:
+        return False
+    return status in _UNBILLED_STATUSES or (400 <= status < 500 and status != 408)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What is charged: nano-USD (None: unpriced), the tokens it stands for, and how good the figure is."""
+
+    cost_nanos: int | None
+    usage: Usage | None
+    certainty: Certainty
+
+
+def charge_of(
+    outcome: Outcome, quote: Quote, rates: Rates | None, service_tier: str | None, tokens_per_char: float
+) -> Charge | None:
+    """The charge for an outcome; None when it is certain that nothing was billed.
+
+    What the provider reported is exact. What is missing is estimated: the input from the quote, the output from the
+    characters seen, everything from the quote when nothing was seen. Unknown is never zero.
+    """
+    if outcome.from_cache:
+        return Charge(0, NO_USAGE, Certainty.EXACT)
+    if not outcome.billed or (outcome.kind is OutcomeKind.FAILED and is_unbilled_status(outcome.error_status)):
+        return None
+    usage, certainty = _tokens(outcome, quote, tokens_per_char)
+    if outcome.cost_nanos is not None:
+        return Charge(outcome.cost_nanos, usage, Certainty.EXACT)
+    if rates is None:
+        return Charge(None, usage, Certainty.UNPRICED)
+    nothing_known = certainty is Certainty.ESTIMATED and outcome.usage is None and not outcome.output_chars
+    if nothing_known and outcome.kind is not OutcomeKind.COMPLETED and quote.nanos is not None:
+        return Charge(quote.nanos, usage, certainty)
+    return Charge(rates.charge(usage, service_tier), usage, certainty)
+
+
+def _tokens(outcome: Outcome, quote: Quote, tokens_per_char: float) -> tuple[Usage, Certainty]:
+    reported = outcome.usage
+    if reported is not None and outcome.usage_complete and reported.total_tokens > 0:
+        return reported, Certainty.EXACT
+    seen = ceil_div(int(outcome.output_chars * tokens_per_char * 1000), 1000)
+    if reported is None or reported.total_tokens == 0:
+        unseen = outcome.output_chars == 0
+        return Usage(input_tokens=quote.input_tokens, output_tokens=quote.output_tokens if unseen else seen), (
+            Certainty.ESTIMATED
+        )
+    return (
+        replace(
+            reported,
+            input_tokens=reported.input_tokens or max(quote.input_tokens, reported.cache_read_input_tokens),
+            output_tokens=reported.output_tokens or seen,
+        ),
+        Certainty.ESTIMATED,
+    )
+
+
+def amounts_of(holds: tuple[Hold, ...], charge: Charge, duration_seconds: float) -> dict[str, int]:
+    """The actual amount for every account that was held, by its unit."""
+    tokens = charge.usage.total_tokens if charge.usage is not None else 0
+    milliseconds = max(1, round(duration_seconds * 1000))
+    found = {}
+    for hold in holds:
+        unit = hold.account.unit
+        if unit is Unit.USD:
+            found[hold.account.key] = charge.cost_nanos or 0
+        elif unit is Unit.TOKENS:
+            found[hold.account.key] = tokens
+        else:
+            found[hold.account.key] = milliseconds if unit is Unit.SECONDS else hold.amount
+    return found
+
+
+def settlement_of(
+    outcome: Outcome, charge: Charge, holds: tuple[Hold, ...], at: datetime, duration_seconds: float
+) -> Settlement:
+    """The line that closes a call."""
+    return Settlement(
+        at=at,
+        outcome=outcome.kind,
+        amounts=amounts_of(holds, charge, duration_seconds),
+        cost_nanos=charge.cost_nanos,
+        certainty=charge.certainty,
+        usage=charge.usage,
+        duration_seconds=duration_seconds,
+        model_answered=outcome.model,
+        provider_request_id=outcome.provider_request_id,
+        error=outcome.error,
+        error_status=outcome.error_status,
+        attempt_count=outcome.attempt_count,
+        from_cache=outcome.from_cache,
+        tool_names=outcome.tool_names,
+        result_hash=outcome.output_text_hash,
+        result_chars=outcome.output_chars,
+    )
+
+
+def void_of(outcome: Outcome, at: datetime, duration_seconds: float, note: str | None = None) -> Settlement:
+    """The line that closes a call for which nothing was billed."""
+    return Settlement(
+        at=at,
+        outcome=outcome.kind,
+        cost_nanos=0,
+        certainty=Certainty.EXACT,
+        duration_seconds=duration_seconds,
+        error=outcome.error,
+        error_status=outcome.error_status,
+        attempt_count=outcome.attempt_count,
+        note=note,
+    )

@@ -1,0 +1,53 @@
+"""The store cannot be asked: refuse, or admit and write it down later, as the policy says."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from runguard_core import events as ev
+from runguard_core.errors import StoreError, TrippedError
+from runguard_core.guard._candidate import Candidate
+from runguard_core.guard._engine import Engine
+from runguard_core.guard._preparing import claims_of, merged, price, record_of
+from runguard_core.guard._quoting import Priced
+from runguard_core.guard._refusing import raise_stop, say_once
+from runguard_core.guard._reservation import Reservation
+from runguard_core.guard._rules import OnStoreError
+from runguard_core.ledger import CallRecord, Hold
+
+_log = logging.getLogger("runguard")
+
+
+def without_store(engine: Engine, it: Candidate, error: StoreError) -> Reservation:
+    """Latches could not be read: the policy decides, as for a reserve that failed."""
+    priced = price(engine, it)
+    try:
+        holds = merged(claims_of(engine, it, priced))
+    except StoreError:
+        holds = ()
+    return unverified(engine, it, error, priced, record_of(engine, it, priced.quote), holds)
+
+
+def unverified(  # noqa: PLR0913  the facts of one admission
+    engine: Engine, it: Candidate, error: StoreError, priced: Priced, record: CallRecord, holds: tuple[Hold, ...]
+) -> Reservation:
+    """The store cannot be asked: refuse or admit as the policy says, and mark the call."""
+    policy, nanos = engine.rules.on_store_error, priced.quote.nanos or 0
+    within = engine.backlog.unverified_nanos + nanos <= engine.rules.degraded_limit_nanos
+    admits = not it.enforced or policy is OnStoreError.ADMIT or (policy is OnStoreError.DEGRADED and within)
+    message = f"the ledger cannot be asked ({error}); the call was {'admitted unverified' if admits else 'refused'}"
+    say_once(engine, it, ev.STORE_FAILED, ev.WARN, message, type(error).__name__)
+    if not admits:
+        raise_stop(
+            it,
+            TrippedError(
+                scope=f"store {error.store}", rule="store", verdict=str(error), since=it.at,
+                how_to_clear='mend the store, or set on_store_error = "degraded" or "admit"',
+            ),
+        )  # fmt: skip
+    _log.warning("RunGuard: %s", message)
+    marked = replace(record, unverified=True)
+    engine.backlog.add_unverified(marked, holds, engine.expires_at(it.at), engine.owner)
+    engine.dispatcher.start()
+    return Reservation(engine, it, priced, marked, holds)

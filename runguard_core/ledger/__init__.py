@@ -1,0 +1,34 @@
+"""The book: accounts, holds, entries, calls, and the contract of the store that keeps them."""
+
+from runguard_core.ledger._accounts import Account, AccountRow, Balance, Hold, Unit
+from runguard_core.ledger._calls import CallRecord, CallState, Settlement
+from runguard_core.ledger._entries import Discrepancy, Entry, EntryKind, Move, fold
+from runguard_core.ledger._events import Event
+from runguard_core.ledger._latches import Latch, LatchState, LimitOverride
+from runguard_core.ledger._store import Applied, CallFilter, Refusal, Reserved, Settled, Store
+
+__all__ = [
+    "Account",
+    "AccountRow",
+    "Applied",
+    "Balance",
+    "CallFilter",
+    "CallRecord",
+    "CallState",
+    "Discrepancy",
+    "Entry",
+    "EntryKind",
+    "Event",
+    "Hold",
+    "Latch",
+    "LatchState",
+    "LimitOverride",
+    "Move",
+    "Refusal",
+    "Reserved",
+    "Settled",
+    "Settlement",
+    "Store",
+    "Unit",
+    "fold",
+]

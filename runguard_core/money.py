@@ -1,0 +1,87 @@
+"""Money as whole nano-USD (1 USD = 10**9), never as floats.
+
+At the edge amounts are `Decimal` or `str`; inside they are `int` in 0 .. 2**62. In JSON they travel as strings.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+
+from runguard_core.errors import InvalidAmountError
+
+NANOS_PER_USD = 10**9
+MAX_AMOUNT = 2**62
+_WANTED = "whole nano-USD between 0 and 2**62"
+
+
+def check_amount(amount: object) -> int:
+    """Return `amount` if it is an `int` (no bool) in 0 .. 2**62.
+
+    Raises:
+        InvalidAmountError: it is anything else.
+    """
+    if type(amount) is not int or not 0 <= amount <= MAX_AMOUNT:
+        raise InvalidAmountError(amount, _WANTED)
+    return amount
+
+
+def to_decimal(value: object) -> Decimal:
+    """A finite, non-negative `Decimal` from str, int, Decimal or float (by its shortest text).
+
+    Raises:
+        InvalidAmountError: NaN, infinite, negative, a bool, or no number at all.
+    """
+    wanted = "a finite number, zero or more"
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
+        raise InvalidAmountError(value, wanted)
+    try:
+        number = Decimal(str(value).strip().replace("_", ""))
+    except InvalidOperation:
+        raise InvalidAmountError(value, wanted) from None
+    if not number.is_finite() or number < 0:
+        raise InvalidAmountError(value, wanted)
+    return number
+
+
+def usd_to_nanos(value: object) -> int:
+    """USD (str, int, Decimal or float; "$" allowed in front) to whole nano-USD, half to even.
+
+    Raises:
+        InvalidAmountError: not an amount, or above 2**62 nano-USD (about 4.6 billion USD).
+    """
+    number = to_decimal(value.strip().removeprefix("$") if isinstance(value, str) else value)
+    if number > MAX_AMOUNT // NANOS_PER_USD:
+        raise InvalidAmountError(value, "at most 4611686018 USD")
+    return int((number * NANOS_PER_USD).to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
+def nanos_to_usd(nanos: int) -> Decimal:
+    """Whole nano-USD to USD, exact."""
+    return Decimal(nanos) / NANOS_PER_USD if nanos % NANOS_PER_USD else Decimal(nanos // NANOS_PER_USD)
+
+
+def format_usd(nanos: int) -> str:
+    """For people: "$12.34", "$0.0123", "$0.000001"; four significant digits below a cent, never "$0" for a positive amount."""
+    sign, nanos = ("-", -nanos) if nanos < 0 else ("", nanos)
+    if (
+        nanos == 0
+        or nanos >= NANOS_PER_USD // 100
+        and nanos % (NANOS_PER_USD // 100) == 0
+        or nanos >= 10 * NANOS_PER_USD
+    ):
+        return f"{sign}${Decimal(nanos) / NANOS_PER_USD:,.2f}"
+    if nanos >= NANOS_PER_USD // 100:
+        return f"{sign}${Decimal(nanos) / NANOS_PER_USD:,.4f}"
+    return f"{sign}${(Decimal(nanos) / NANOS_PER_USD).normalize():f}" if nanos < 1000 else f"{sign}${_short(nanos)}"
+
+
+def _short(nanos: int) -> str:
+    """Below a cent: at least four significant digits, trailing zeros dropped."""
+    usd = Decimal(nanos) / NANOS_PER_USD
+    places = min(9, 3 - usd.adjusted())
+    return f"{round(usd, places):f}".rstrip("0")
+
+
+def ceil_div(numerator: int, denominator: int) -> int:
+    """Division rounded up; both whole, the denominator positive."""
+    return -(-numerator // denominator)

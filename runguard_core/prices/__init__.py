@@ -1,0 +1,25 @@
+"""Prices: a model's name to integer rates, tokens to nano-USD, a call to its quote."""
+
+from runguard_core.prices._book import PROVIDER_NAMES, PriceBook, PriceOverride, find_listed, nearest
+from runguard_core.prices._learning import FRAMING_TOKENS, PRIOR_OUTPUT_TOKENS, PRIOR_TOKENS_PER_CHAR, Learned
+from runguard_core.prices._quotes import Quote, quote_bound, quote_expected
+from runguard_core.prices._rates import Rates, RateTable, consistent, flat_rates
+
+__all__ = [
+    "FRAMING_TOKENS",
+    "PRIOR_OUTPUT_TOKENS",
+    "PRIOR_TOKENS_PER_CHAR",
+    "PROVIDER_NAMES",
+    "Learned",
+    "PriceBook",
+    "PriceOverride",
+    "Quote",
+    "RateTable",
+    "Rates",
+    "consistent",
+    "find_listed",
+    "flat_rates",
+    "nearest",
+    "quote_bound",
+    "quote_expected",
+]

@@ -1,0 +1,93 @@
+"""How much to set aside for a model call before it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runguard_core.calls import ModelCall
+from runguard_core.money import ceil_div
+from runguard_core.prices._learning import FRAMING_TOKENS, Learned
+from runguard_core.prices._rates import Rates
+from runguard_core.usage import Usage
+
+#: Most tokens that frame a message (role, separators, tool ids), and a request, whatever the provider.
+_BOUND_MESSAGE_TOKENS = 16
+_BOUND_REQUEST_TOKENS = 64
+#: Tokens assumed for an image or a file in an expected quote.
+_MEDIA_TOKENS = 1500
+_MTOK = 10**6
+#: Output assumed for a bound when the request states none, the adapter cannot cap it, and the model's window is unknown.
+_UNKNOWN_WINDOW_TOKENS = 128_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What is set aside.
+
+    Attributes:
+        nanos: nano-USD; None for an unpriced model.
+        input_tokens, output_tokens: what it stands for, all choices together.
+        is_bound: whether the call cannot cost more.
+        basis: how it was found, one sentence.
+    """
+
+    nanos: int | None
+    input_tokens: int
+    output_tokens: int
+    is_bound: bool
+    basis: str
+
+
+def quote_expected(call: ModelCall, rates: Rates | None, learned: Learned, agent: str) -> Quote:
+    """What the call probably costs: learned input ratio, 99th percentile of the answers, never above the request's limit."""
+    chars = call.input_chars
+    framing = 0 if learned.is_known(call.model) else FRAMING_TOKENS * max(1, call.message_count)
+    tokens = int(chars * learned.tokens_per_char(call.model)) + 1 + framing + _MEDIA_TOKENS * call.media_count
+    answer = learned.output_tokens(agent, call.model)
+    if call.max_output_tokens is not None and call.max_output_tokens < answer:
+        answer = max(0, call.max_output_tokens)
+    output = answer * max(1, call.choice_count)
+    nanos = rates.charge(Usage(input_tokens=tokens, output_tokens=output), call.service_tier) if rates else None
+    return Quote(nanos, tokens, output, False, "input by learned tokens per character, output by the 99th percentile")
+
+
+def quote_bound(call: ModelCall, rates: Rates | None, expected_output_tokens: int) -> Quote:
+    """The most the call can cost: a token is at least a byte; the answer ends at the request's limit.
+
+    Args:
+        call: what is about to be called.
+        rates: its prices; None gives an unpriced quote.
+        expected_output_tokens: the answer's cap where the request states none and the adapter can set one.
+    """
+    text_bytes = call.input_bytes or 4 * call.input_chars
+    tokens = text_bytes + _BOUND_MESSAGE_TOKENS * call.message_count + _BOUND_REQUEST_TOKENS
+    each, is_bound, basis = _answer_bound(call, rates, expected_output_tokens)
+    output = each * max(1, call.choice_count)
+    if call.media_count:
+        tokens += _MEDIA_TOKENS * call.media_count
+        is_bound, basis = False, "media in the prompt have no bound"
+    nanos = None if rates is None else _dearest(call, rates, tokens, output)
+    return Quote(nanos, tokens, output, is_bound and rates is not None, basis)
+
+
+def _answer_bound(call: ModelCall, rates: Rates | None, expected: int) -> tuple[int, bool, str]:
+    if call.max_output_tokens is not None:
+        return max(0, call.max_output_tokens), True, "input by bytes, output by the request's limit"
+    if call.can_cap_output:
+        return max(1, expected), True, "input by bytes, output capped at what was reserved"
+    window = rates.context_window_tokens if rates is not None else None
+    if window:
+        return (
+            window,
+            True,
+            "input by bytes, output by the model's context window: state max_tokens for a smaller quote",
+        )
+    return _UNKNOWN_WINDOW_TOKENS, False, "the request has no output limit and the model's window is unknown"
+
+
+def _dearest(call: ModelCall, rates: Rates, tokens: int, output: int) -> int:
+    chosen = rates.by_service_tier.get(call.service_tier or "", rates)
+    request = ceil_div(chosen.base.per_request, _MTOK * chosen.base.scale)
+    input_nanos = tokens * chosen.input_ceiling()
+    output_rate = max(chosen.dearest("output_tokens"), 0)
+    return ceil_div(input_nanos + output * output_rate, _MTOK) + request

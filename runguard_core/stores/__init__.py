@@ -1,0 +1,7 @@
+"""Where the book is kept."""
+
+from runguard_core.stores._memory import MemoryStore
+from runguard_core.stores._opening import default_path, open_default, open_store, state_directory
+from runguard_core.stores._sqlite import SqliteStore
+
+__all__ = ["MemoryStore", "SqliteStore", "default_path", "open_default", "open_store", "state_directory"]

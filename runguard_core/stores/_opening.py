@@ -1,0 +1,64 @@
+"""From a URL, or from nothing, to a store."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from hashlib import blake2b
+from pathlib import Path
+
+from runguard_core.errors import StoreError, StoreUnavailableError
+from runguard_core.ledger import Store
+from runguard_core.stores._memory import MemoryStore
+from runguard_core.stores._sqlite import SqliteStore
+
+_SCHEMES = "memory:// or sqlite:///FILE"
+
+
+def open_store(url: str) -> Store:
+    """The store that a URL names: "memory://", "sqlite:///relative.db", "sqlite:////absolute.db".
+
+    Raises:
+        StoreUnavailableError: another scheme, or a file that cannot be opened.
+    """
+    if url == "memory://":
+        return MemoryStore()
+    scheme, colon, rest = url.partition("://")
+    if scheme == "sqlite" and colon and rest.startswith("/") and len(rest) > 1:
+        return SqliteStore(rest[1:])
+    if scheme in {"redis", "rediss", "valkey", "postgres", "postgresql"}:
+        raise StoreUnavailableError(url, f"{scheme} is not in this version", f"use {_SCHEMES}")
+    raise StoreUnavailableError(url, "not the URL of a store", f"expected {_SCHEMES}")
+
+
+def state_directory() -> Path:
+    """Where default ledgers live: RUNGUARD_STATE_DIR, or the user's state directory."""
+    named = os.environ.get("RUNGUARD_STATE_DIR")
+    if named:
+        return Path(named)
+    try:
+        from platformdirs import user_state_path  # noqa: PLC0415  only where the default is used
+    except ImportError:
+        return Path.home() / ".local" / "state" / "runguard"
+    return user_state_path("runguard", appauthor=False)
+
+
+def default_path(app: str) -> Path:
+    """The ledger of an app; a name that is no file name is made one, and stays different from others."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", app).strip("-.")[:80] or "app"
+    if safe != app:
+        safe = f"{safe}-{blake2b(app.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
+    return state_directory() / f"{safe}.db"
+
+
+def open_default(app: str) -> Store:
+    """The app's own file; memory, with a warning, where it cannot be written."""
+    path = default_path(app)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return SqliteStore(str(path))
+    except (StoreError, OSError) as error:
+        message = f"RunGuard keeps its ledger in memory, spend is forgotten at exit: {error}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+        return MemoryStore()

@@ -1,0 +1,254 @@
+"""`SqliteStore`: the default. One transaction a verb; any number of processes on one file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from runguard_core.errors import AlreadyPostedError, AlreadyVoidedError, ConflictingEntryError
+from runguard_core.ledger import (
+    Applied,
+    Balance,
+    CallRecord,
+    CallState,
+    EntryKind,
+    Event,
+    Hold,
+    Latch,
+    LimitOverride,
+    Refusal,
+    Reserved,
+    Settled,
+    Settlement,
+)
+from runguard_core.stores import _sqlite_rows as rows
+from runguard_core.stores._memory import assumed_settlement
+from runguard_core.stores._sqlite_reading import SqliteReading, accounts_of, event_sql
+
+_INSERT_CALL = (
+    f"INSERT INTO call ({', '.join(rows.RESERVE_COLUMNS)}) VALUES ({', '.join('?' * len(rows.RESERVE_COLUMNS))})"  # noqa: S608
+)
+_SETTLE_CALL = f"UPDATE call SET {', '.join(f'{name} = ?' for name in rows.SETTLE_COLUMNS)} WHERE id = ?"  # noqa: S608
+_INSERT_ENTRY = "INSERT INTO entry (call_id, kind, at, moves, cost_nanos, reason) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_ACCOUNT = (
+    "INSERT INTO account (key, unit, title, window_start, window_end, shown_limit) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_HOLD = "UPDATE account SET pending = pending + ?, shown_limit = ? WHERE key = ?"
+_MOVE = "UPDATE account SET pending = pending + ?, posted = posted + ?, assumed = assumed + ? WHERE key = ?"
+_MAX_EXPIRED_AT_ONCE = 100
+
+
+class SqliteStore(SqliteReading):
+    """A ledger in a file: `sqlite:///PATH`."""
+
+    # -- verbs ----------------------------------------------------------------------------------------------------
+
+    def reserve(
+        self, call: CallRecord, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
+    ) -> Reserved | Refusal:
+        """See `Store.reserve`."""
+        with self._connections.writing() as db:
+            known = db.execute("SELECT * FROM call WHERE id = ?", (call.id,)).fetchone()
+            if known is not None:
+                return _again(db, known, call, holds)
+            if db.execute("SELECT 1 FROM tombstone WHERE call_id = ?", (call.id,)).fetchone():
+                raise AlreadyVoidedError(call.id, "a void of this id came first")
+            _expire(db, call.started_at)
+            balances = []
+            for hold in holds:
+                balance = _balance(db, hold)
+                if hold.limit is not None and hold.amount > balance.available(hold.limit):
+                    db.execute("UPDATE account SET shown_limit = ? WHERE key = ?", (hold.shown_limit, hold.account.key))
+                    return Refusal(hold, balance)
+                balances.append(Balance(balance.posted, balance.pending + hold.amount, balance.assumed))
+            for hold in holds:
+                db.execute(_HOLD, (hold.amount, hold.shown_limit, hold.account.key))
+            db.execute(_INSERT_CALL, rows.reserve_row(call, holds, expires_at, owner))
+            moves = [(hold.account.key, hold.amount, 0, 0) for hold in holds]
+            _line(db, call.id, EntryKind.PENDING, call.started_at, moves, 0, "")
+            _say(db, events)
+            return Reserved(Applied.CREATED, tuple(balances))
+
+    def post(self, call_id: str, settlement: Settlement, events: Sequence[Event] = ()) -> Settled:
+        """See `Store.post`."""
+        with self._connections.writing() as db:
+            row = _known(db, call_id)
+            state = CallState(row["state"])
+            if state is CallState.VOIDED:
+                raise AlreadyVoidedError(call_id)
+            if state is CallState.POSTED:
+                before = rows.settlement_of(row)
+                if before is None or not before.same_as(settlement):
+                    raise ConflictingEntryError(call_id, "posted before with other amounts")
+                return Settled(Applied.EXISTS, _balances(db, row))
+            _settle(db, row, EntryKind.POST, CallState.POSTED, settlement, settlement.note or "")
+            _say(db, events)
+            applied = Applied.LATE if state is CallState.ASSUMED else Applied.CREATED
+            return Settled(applied, _balances(db, row))
+
+    def void(self, call_id: str, settlement: Settlement, events: Sequence[Event] = ()) -> Settled:
+        """See `Store.void`."""
+        with self._connections.writing() as db:
+            row = db.execute("SELECT * FROM call WHERE id = ?", (call_id,)).fetchone()
+            if row is None:
+                stone = (call_id, rows.micros(settlement.at))
+                added = db.execute("INSERT OR IGNORE INTO tombstone VALUES (?, ?)", stone).rowcount
+                return Settled(Applied.CREATED if added else Applied.EXISTS, {})
+            state = CallState(row["state"])
+            if state is CallState.POSTED:
+                raise AlreadyPostedError(call_id)
+            if state is CallState.VOIDED:
+                return Settled(Applied.EXISTS, _balances(db, row))
+            nothing = replace(settlement, amounts={}, cost_nanos=0)
+            _settle(db, row, EntryKind.VOID, CallState.VOIDED, nothing, settlement.note or settlement.error or "")
+            _say(db, events)
+            applied = Applied.LATE if state is CallState.ASSUMED else Applied.CREATED
+            return Settled(applied, _balances(db, row))
+
+    def extend(self, call_ids: Iterable[str], expires_at: datetime) -> int:
+        """See `Store.extend`."""
+        until = rows.micros(expires_at)
+        with self._connections.writing() as db:
+            return sum(
+                db.execute(
+                    "UPDATE call SET expires_at = max(expires_at, ?) WHERE id = ? AND state = 'pending'",
+                    (until, call_id),
+                ).rowcount
+                for call_id in call_ids
+            )
+
+    def expire(self, now: datetime) -> tuple[CallRecord, ...]:
+        """See `Store.expire`."""
+        found: list[CallRecord] = []
+        while True:
+            with self._connections.writing() as db:
+                some = _expire(db, now)
+            found += some
+            if len(some) < _MAX_EXPIRED_AT_ONCE:
+                return tuple(found)
+
+    def adjust(self, call_id: str, settlement: Settlement, reason: str) -> Settled:
+        """See `Store.adjust`."""
+        with self._connections.writing() as db:
+            row = _known(db, call_id)
+            if row["state"] == CallState.PENDING.value:
+                raise LookupError(call_id)
+            _settle(db, row, EntryKind.ADJUST, CallState.POSTED, settlement, reason)
+            return Settled(Applied.CREATED, _balances(db, row))
+
+    def announce(self, events: Sequence[Event]) -> None:
+        """See `Store.announce`."""
+        with self._connections.writing() as db:
+            _say(db, events)
+
+    # -- the breaker's state --------------------------------------------------------------------------------------
+
+    def put_latch(self, latch: Latch, events: Sequence[Event] = ()) -> None:
+        """See `Store.put_latch`."""
+        with self._connections.writing() as db:
+            db.execute(f"INSERT OR REPLACE INTO latch VALUES ({', '.join('?' * 11)})", rows.latch_row(latch))  # noqa: S608
+            _say(db, events)
+        self._written += 1
+
+    def drop_latch(self, scope_kind: str, scope_id: str, events: Sequence[Event] = ()) -> bool:
+        """See `Store.drop_latch`."""
+        with self._connections.writing() as db:
+            there = db.execute(
+                "DELETE FROM latch WHERE scope_kind = ? AND scope_id = ?", (scope_kind, scope_id)
+            ).rowcount
+            _say(db, events)
+        self._written += 1
+        return bool(there)
+
+    def put_override(self, override: LimitOverride, events: Sequence[Event] = ()) -> None:
+        """See `Store.put_override`."""
+        row = (
+            override.account_key, override.limit, override.by, override.reason, rows.micros(override.since),
+            rows.micros(override.until),
+        )  # fmt: skip
+        with self._connections.writing() as db:
+            db.execute("INSERT OR REPLACE INTO limit_override VALUES (?, ?, ?, ?, ?, ?)", row)
+            _say(db, events)
+        self._written += 1
+
+
+def _again(db: sqlite3.Connection, known: Any, call: CallRecord, holds: Sequence[Hold]) -> Reserved:
+    if known["holds"] != rows.holds_json(holds) or not rows.call_of(known).same_request(call):
+        raise ConflictingEntryError(call.id, "reserved before for something else")
+    if known["state"] == CallState.VOIDED.value:
+        raise AlreadyVoidedError(call.id)
+    balances = _balances(db, known)
+    return Reserved(Applied.EXISTS, tuple(balances[hold.account.key] for hold in holds))
+
+
+def _known(db: sqlite3.Connection, call_id: str) -> Any:
+    row = db.execute("SELECT * FROM call WHERE id = ?", (call_id,)).fetchone()
+    if row is None:
+        if db.execute("SELECT 1 FROM tombstone WHERE call_id = ?", (call_id,)).fetchone():
+            raise AlreadyVoidedError(call_id)
+        raise KeyError(call_id)
+    return row
+
+
+def _balance(db: sqlite3.Connection, hold: Hold) -> Balance:
+    """The balance of a hold's account, which is opened on first sight."""
+    account = hold.account
+    row = db.execute("SELECT posted, pending, assumed FROM account WHERE key = ?", (account.key,)).fetchone()
+    if row is not None:
+        return Balance(row[0], row[1], row[2])
+    start, end = rows.micros(account.window_start), rows.micros(account.window_end)
+    db.execute(_INSERT_ACCOUNT, (account.key, account.unit.value, account.title, start, end, hold.shown_limit))
+    return Balance()
+
+
+def _balances(db: sqlite3.Connection, row: Any) -> Mapping[str, Balance]:
+    return accounts_of(db, [key for key, _ in json.loads(row["holds"])])
+
+
+def _settle(
+    db: sqlite3.Connection, row: Any, kind: EntryKind, state: CallState, settlement: Settlement, reason: str
+) -> None:
+    """Move every account of the call from what the book said to what the settlement says."""
+    before = json.loads(row["amounts"]) if row["amounts"] else {}
+    was_pending, was_assumed = row["state"] == CallState.PENDING.value, row["state"] == CallState.ASSUMED.value
+    moves = []
+    for key, held in json.loads(row["holds"]):
+        actual, old = settlement.amounts.get(key, 0), before.get(key, 0)
+        assumed = (actual if state is CallState.ASSUMED else 0) - (old if was_assumed else 0)
+        move = (-held if was_pending else 0, actual - old, assumed)
+        db.execute(_MOVE, (*move, key))
+        moves.append((key, *move))
+    cost = (settlement.cost_nanos or 0) - (row["cost_nanos"] or 0)
+    db.execute(_SETTLE_CALL, (*rows.settle_row(state, settlement), row["id"]))
+    _line(db, row["id"], kind, settlement.at, moves, cost, reason)
+
+
+def _line(
+    db: sqlite3.Connection, call_id: str, kind: EntryKind, at: datetime, moves: list[Any], cost: int, reason: str
+) -> None:
+    db.execute(_INSERT_ENTRY, (call_id, kind.value, rows.micros(at), rows.to_json(moves), cost, reason))
+
+
+def _expire(db: sqlite3.Connection, now: datetime) -> list[CallRecord]:
+    """Settle some overdue holds at their quotes."""
+    overdue = db.execute(
+        "SELECT * FROM call WHERE state = 'pending' AND expires_at <= ? LIMIT ?",
+        (rows.micros(now), _MAX_EXPIRED_AT_ONCE),
+    ).fetchall()
+    found = []
+    for row in overdue:
+        call = rows.call_of(row)
+        amounts = {key: held for key, held in json.loads(row["holds"])}  # noqa: C416
+        settlement = replace(assumed_settlement(call, (), now), amounts=amounts)
+        _settle(db, row, EntryKind.EXPIRE, CallState.ASSUMED, settlement, "")
+        found.append(replace(call, state=CallState.ASSUMED, settlement=settlement))
+    return found
+
+
+def _say(db: sqlite3.Connection, events: Sequence[Event]) -> None:
+    if events:
+        db.executemany(event_sql(), [rows.event_row(event) for event in events])

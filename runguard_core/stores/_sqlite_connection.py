@@ -1,0 +1,180 @@
+"""Opening, locking and mending: everything about the file that is not the book.
+
+One connection per process and thread. Writers queue at an flock beside the file, because SQLite's own waiting lets one
+writer starve the others; opening, the switch to WAL and the schema go through the same gate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from runguard_core.errors import StoreError, StoreSchemaError, StoreUnavailableError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - no flock outside POSIX: SQLite's own waiting must do
+    fcntl = None  # type: ignore[assignment]
+
+SCHEMA_VERSION = 1
+_BUSY_SECONDS = 30.0
+
+
+class Connections:
+    """The connections of one file."""
+
+    def __init__(self, path: str, *, busy_seconds: float = _BUSY_SECONDS) -> None:
+        """Open once, so that a file that cannot be used is told at once.
+
+        Raises:
+            StoreError: naming the file, why, and the way out.
+        """
+        self.path = str(Path(path).absolute())
+        self._busy_seconds = busy_seconds
+        self._local = threading.local()
+        self._all: list[tuple[int, sqlite3.Connection, int]] = []
+        self._lock = threading.Lock()
+        self._inode = 0
+        self.get()
+
+    def get(self) -> sqlite3.Connection:
+        """This thread's connection, opened on first use; checks that the file is still the same."""
+        local = self._local
+        if getattr(local, "pid", None) != os.getpid():
+            with self.errors():
+                self._open()
+        try:
+            inode = os.stat(self.path).st_ino  # noqa: PTH116  asked at every verb
+        except OSError:
+            inode = 0
+        if inode != local.inode:
+            reason = "the ledger file was deleted or replaced while it was open"
+            raise StoreUnavailableError(self.path, reason, "restart the program; put the file back to keep its history")
+        connection: sqlite3.Connection = local.connection
+        return connection
+
+    def _open(self) -> None:
+        local = self._local
+        exists = Path(self.path).exists() and Path(self.path).stat().st_size > 0
+        if not exists:
+            Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        local.gate = os.open(f"{self.path}.gate", os.O_RDWR | os.O_CREAT, 0o600)
+        local.connection = sqlite3.connect(
+            self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        local.connection.row_factory = sqlite3.Row
+        try:
+            with self.gate():
+                self._prepare(local.connection)
+        except BaseException:
+            local.connection.close()
+            os.close(local.gate)
+            raise
+        local.inode, local.pid = os.stat(self.path).st_ino, os.getpid()  # noqa: PTH116
+        with self._lock:
+            self._all = [row for row in self._all if row[0] == local.pid]
+            self._all.append((local.pid, local.connection, local.gate))
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode=WAL")
+        # NORMAL loses nothing when the process dies; after a power cut the last transactions may be missing
+        connection.execute("PRAGMA synchronous=NORMAL")
+        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+        if not tables:
+            script = files("runguard_core.stores").joinpath("sqlite.sql").read_text("utf-8")
+            stamp = f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}');"
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n{stamp}\nCOMMIT;")
+        self._check_schema(connection)
+
+    def _check_schema(self, connection: sqlite3.Connection) -> None:
+        try:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        except sqlite3.OperationalError:
+            row = None
+        found = row[0] if row is not None else "none"
+        if found != str(SCHEMA_VERSION):
+            newer = found.isdigit() and int(found) > SCHEMA_VERSION
+            way = "upgrade runguard-core" if newer else "name another file, or move this one aside"
+            raise StoreSchemaError(
+                self.path, f"its schema is version {found}, this program reads {SCHEMA_VERSION}", way
+            )
+
+    @contextlib.contextmanager
+    def gate(self) -> Iterator[None]:
+        """Queue with the other writers of this file."""
+        if fcntl is None:  # pragma: no cover - see above
+            yield
+            return
+        descriptor = self._local.gate
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed at the end of the block, rolled back when it raises."""
+        with self.errors():
+            connection = self.get()
+            with self.gate():
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    # a full disk has rolled back already; a second ROLLBACK would hide the real error
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read outside a transaction of our own."""
+        with self.errors():
+            yield self.get()
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """The one place where the driver's errors become ours."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+        except OSError as error:
+            way = "choose a place that can be written (store = ...), or free some space"
+            raise StoreUnavailableError(self.path, f"{type(error).__name__}: {error.strerror or error}", way) from error
+
+    def _explained(self, error: sqlite3.Error) -> StoreUnavailableError:
+        text = str(error)
+        ways = {
+            "locked": "another program holds the file; close it, or wait",
+            "busy": "another program holds the file; close it, or wait",
+            "readonly": "make the file and its folder writable, or name another store",
+            "full": "free some space on the disk; what was recorded is safe",
+            "malformed": f"it is damaged: move {self.path} aside (nothing in it is overwritten) and start again",
+            "not a database": f"it is damaged or no ledger: move {self.path} aside and start again",
+            "unable to open": "check that the folder exists and can be written, or name another store",
+        }
+        way = next((way for word, way in ways.items() if word in text), "run `runguard verify`")
+        return StoreUnavailableError(self.path, text, way)
+
+    def close(self) -> None:
+        """Close the connections this process opened."""
+        with self._lock:
+            mine = [row for row in self._all if row[0] == os.getpid()]
+            self._all = []
+        for _, connection, gate in mine:
+            connection.close()
+            with contextlib.suppress(OSError):
+                os.close(gate)
+        self._local = threading.local()

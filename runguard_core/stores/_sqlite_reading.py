@@ -1,0 +1,140 @@
+"""The reading half of `SqliteStore`."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from runguard_core.ledger import (
+    AccountRow,
+    Balance,
+    CallFilter,
+    CallRecord,
+    Discrepancy,
+    Entry,
+    Event,
+    Latch,
+    LimitOverride,
+)
+from runguard_core.stores import _sqlite_rows as rows
+from runguard_core.stores._memory import discrepancies
+from runguard_core.stores._sqlite_connection import Connections
+
+
+class SqliteReading:
+    """Opens the file and reads it; writes nothing but the schema of a new file."""
+
+    def __init__(self, path: str, *, busy_seconds: float = 30.0) -> None:
+        """Open or create the ledger at `path` (mode 0600).
+
+        Raises:
+            StoreError: naming the file, why it cannot be used, and the way out.
+        """
+        self._connections = Connections(path, busy_seconds=busy_seconds)
+        self.url = f"sqlite:///{self._connections.path}"
+        self._written = 0
+        self._local = threading.local()
+
+    def verify(self) -> tuple[Discrepancy, ...]:
+        """See `Store.verify`; asks SQLite for the file's own integrity too."""
+        with self._connections.reading() as db:
+            db.execute("BEGIN")
+            try:
+                checked = [row[0] for row in db.execute("PRAGMA integrity_check").fetchall()]
+                broken = [Discrepancy("file", text, "ok") for text in checked if text != "ok"]
+                found = discrepancies(self.accounts(), self.entries(), self.calls(CallFilter()))
+            finally:
+                db.execute("ROLLBACK")
+        return tuple(broken + found)
+
+    def balances(self, keys: Iterable[str]) -> dict[str, Balance]:
+        """See `Store.balances`."""
+        with self._connections.reading() as db:
+            return dict(accounts_of(db, keys))
+
+    def accounts(self) -> tuple[AccountRow, ...]:
+        """See `Store.accounts`."""
+        return tuple(rows.account_of(row) for row in self._all("SELECT * FROM account ORDER BY title, key"))
+
+    def call(self, call_id: str) -> CallRecord | None:
+        """See `Store.call`."""
+        found = self._all("SELECT * FROM call WHERE id = ?", call_id)
+        return rows.call_of(found[0]) if found else None
+
+    def calls(self, where: CallFilter) -> tuple[CallRecord, ...]:
+        """See `Store.calls`."""
+        tests = {
+            "app = ?": where.app, "session = ?": where.session, "run = ?": where.run, "agent = ?": where.agent,
+            "state = ?": where.state.value if where.state else None, "started_at >= ?": rows.micros(where.since),
+            "started_at < ?": rows.micros(where.until),
+        }  # fmt: skip
+        used = {test: value for test, value in tests.items() if value is not None}
+        sql = "SELECT * FROM call" + (" WHERE " + " AND ".join(used) if used else "") + " ORDER BY id DESC"
+        if where.limit:
+            sql += f" LIMIT {int(where.limit)}"
+        return tuple(rows.call_of(row) for row in reversed(self._all(sql, *used.values())))
+
+    def entries(self, call_id: str | None = None) -> tuple[Entry, ...]:
+        """See `Store.entries`."""
+        if call_id is None:
+            return tuple(rows.entry_of(row) for row in self._all("SELECT * FROM entry ORDER BY sequence"))
+        found = self._all("SELECT * FROM entry WHERE call_id = ? ORDER BY sequence", call_id)
+        return tuple(rows.entry_of(row) for row in found)
+
+    def events(
+        self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> tuple[Event, ...]:
+        """See `Store.events`."""
+        sql = (
+            "SELECT * FROM event WHERE (?1 IS NULL OR session = ?1) AND (?2 IS NULL OR at >= ?2) ORDER BY sequence DESC"
+        )
+        found = self._all(f"{sql} LIMIT {int(limit)}" if limit else sql, session, rows.micros(since))
+        return tuple(rows.event_of(row) for row in reversed(found))
+
+    def latches(self) -> Mapping[tuple[str, str], Latch]:
+        """See `Store.latches`; read again only when some connection has written."""
+        return self._fresh("latches", "SELECT * FROM latch", lambda row: rows.latch_of(row), lambda latch: latch.scope)
+
+    def overrides(self) -> Mapping[str, LimitOverride]:
+        """See `Store.overrides`; read again only when some connection has written."""
+        return self._fresh(
+            "overrides", "SELECT * FROM limit_override", lambda row: rows.override_of(row), lambda one: one.account_key
+        )
+
+    def _fresh(self, name: str, sql: str, read: Any, key: Any) -> Any:
+        with self._connections.reading() as db:
+            version = (id(db), db.execute("PRAGMA data_version").fetchone()[0], self._written)
+            kept = getattr(self._local, name, None)
+            if kept is None or kept[0] != version:
+                found = [read(row) for row in db.execute(sql).fetchall()]
+                kept = (version, {key(one): one for one in found})
+                setattr(self._local, name, kept)
+            return kept[1]
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:
+        with self._connections.reading() as db:
+            return db.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._connections.close()
+
+
+def accounts_of(db: sqlite3.Connection, keys: Iterable[str]) -> Mapping[str, Balance]:
+    """Balances by key; unknown accounts are empty."""
+    found = {}
+    for key in keys:
+        row = db.execute("SELECT posted, pending, assumed FROM account WHERE key = ?", (key,)).fetchone()
+        found[key] = Balance(row[0], row[1], row[2]) if row is not None else Balance()
+    return found
+
+
+def event_sql() -> str:
+    """Insert one event; the same id twice is one event."""
+    return (
+        "INSERT OR IGNORE INTO event (id, kind, at, severity, message, app, session, run, agent, feature, call_id, facts) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    )
