@@ -115,12 +115,12 @@ def _admitted(  # noqa: PLR0913  the facts of one admission, all needed by the r
         if isinstance(it.call, ModelCall):
             state.call_count += 1
         state.spent_nanos += priced.quote.nanos or 0
-    engine.pending.add(it.call_id)
     engine.dispatcher.start()
     said = refusing.passed(engine, it, holds, claims, result)
     if said:
         engine.announce(said)
     reservation = Reservation(engine, it, priced, record, holds)
+    engine.pending[it.call_id] = reservation
     reservation.max_output_tokens = output_cap(it.call, priced.quote, engine.rules)
     if it.signature is not None:
         reservation.step = it.lane.watch.begin(record.name, it.signature)

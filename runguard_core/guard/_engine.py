@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runguard_core import events as ev
 from runguard_core.attribution import Attribution
@@ -25,7 +26,14 @@ from runguard_core.ids import new_id
 from runguard_core.ledger import Event, Latch, Store
 from runguard_core.prices import Learned
 
+if TYPE_CHECKING:
+    from runguard_core.guard._reservation import Reservation
+
 _log = logging.getLogger("runguard")
+
+
+#: A hold is renewed for so many of its lifetimes; a call that is longer in flight has been forgotten by its caller.
+_MAX_RENEWALS = 6
 
 
 class Engine:
@@ -50,7 +58,7 @@ class Engine:
         self.learned = Learned()
         self.backlog = Backlog()
         self.owner = f"{os.getpid()}-{new_id()}"
-        self.pending: set[str] = set()
+        self.pending: dict[str, Reservation] = {}
         self.thresholds_said: set[tuple[str, Decimal]] = set()
         self._said_lock = threading.Lock()
         self.dispatcher = Dispatcher(listeners, beat=self.renew, beat_seconds=rules.hold_seconds / 3)
@@ -64,9 +72,17 @@ class Engine:
         now = self.clock.now()
         if self.backlog:
             self.backlog.flush(self.store)
-        if self.pending:
-            self.store.extend(tuple(self.pending), self.expires_at(now))
+        oldest = self.clock.monotonic() - _MAX_RENEWALS * self.rules.hold_seconds
+        live = [call_id for call_id, held in tuple(self.pending.items()) if held.started >= oldest]
+        if live:
+            self.store.extend(live, self.expires_at(now))
         self.expire(now)
+
+    def abandon_session(self, session: str, since: float) -> None:
+        """A session's block is left: calls made inside it that nobody closed are charged by what is known."""
+        for held in tuple(self.pending.values()):
+            if held.attribution.session == session and held.started >= since:
+                held.abandon()
 
     def expire(self, now: datetime) -> None:
         """Settle overdue holds at their quotes and say so."""

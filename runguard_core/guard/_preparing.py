@@ -14,6 +14,7 @@ from runguard_core.prices import Quote
 def price(engine: Engine, it: Candidate) -> Priced:
     """Quote the call; a model call learns its turn and tool loop on the way."""
     if isinstance(it.call, ToolCall):
+        it.who = it.who.with_values(turn=it.lane.turn_count or None, loop=it.lane.loop_count or None)
         return price_tool_call(engine.rules, it.call.name)
     priced = price_model_call(engine.rules, engine.learned, it.call, it.who, it.at)
     with it.state.lock:

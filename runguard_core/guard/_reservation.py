@@ -35,12 +35,13 @@ class Reservation:
         quote: what was set aside; None in mode OFF.
         attribution: who pays, with turn and loop filled in.
         max_output_tokens: lower the request's limit to this, where the adapter can; None: leave it.
+        started: reading of the stopwatch at admission, seconds.
         step: the tool call's place in its history.
-        settled: whether it has been posted or voided.
+        settled: whether it has been posted or voided for good; is_abandoned: charged for want of an outcome.
     """
 
     __slots__ = (
-        "_engine", "_holds", "_it", "_rates", "_record", "_started", "attribution", "call", "call_id",
+        "_engine", "_holds", "is_abandoned", "_it", "_rates", "_record", "started", "attribution", "call", "call_id",
         "max_output_tokens", "quote", "settled", "settlement", "step",
     )  # fmt: skip
 
@@ -58,9 +59,9 @@ class Reservation:
         self.quote: Quote | None = priced.quote if priced else None
         self.max_output_tokens: int | None = None
         self.step: Any = None
-        self.settled = False
+        self.settled = self.is_abandoned = False
         self.settlement: Settlement | None = None
-        self._started = engine.clock.monotonic()
+        self.started = engine.clock.monotonic()
         if it is not None:
             self.call, self.call_id, self.attribution = it.call, it.call_id, it.who
 
@@ -85,7 +86,7 @@ class Reservation:
         except Exception:
             _log.exception("RunGuard could not settle call %s; its hold will be charged at the quote", self.call_id)
         finally:
-            self._engine.pending.discard(self.call_id)
+            self._engine.pending.pop(self.call_id, None)
 
     def post(self, usage: Usage | None = None, **facts: Any) -> None:
         """The call was completed. Without usage the quote is charged, marked estimated.
@@ -99,6 +100,12 @@ class Reservation:
     def void(self, reason: str = "not sent") -> None:
         """Nothing was billed: the request did not leave, or was refused."""
         self.settle(Outcome(kind=OutcomeKind.FAILED, billed=False, error=reason))
+
+    def abandon(self, seen_chars: int = 0) -> None:
+        """Nobody will say how the call ended: charge what is known. A later `settle` still corrects it."""
+        if not self.settled:
+            self.settle(Outcome(kind=OutcomeKind.CANCELLED, output_chars=seen_chars, error="never closed"))
+            self.settled, self.is_abandoned = False, True
 
     def __enter__(self) -> Self:
         """The reservation itself."""
@@ -116,7 +123,7 @@ class Reservation:
 
     def _close(self, it: Candidate, record: CallRecord, quote: Quote, outcome: Outcome) -> None:
         engine = self._engine
-        at, seconds = engine.clock.now(), engine.clock.monotonic() - self._started
+        at, seconds = engine.clock.now(), engine.clock.monotonic() - self.started
         if isinstance(it.call, ToolCall):
             outcome = self._finish_tool(it, it.call, outcome)
         charge = self._charge(it, quote, outcome)
@@ -168,7 +175,10 @@ class Reservation:
         try:
             if engine.backlog:
                 engine.backlog.flush(engine.store)
-            settled = getattr(engine.store, verb)(self.call_id, settlement, said)
+            if self.is_abandoned:
+                settled = engine.store.adjust(self.call_id, settlement, "the outcome became known later")
+            else:
+                settled = getattr(engine.store, verb)(self.call_id, settlement, said)
         except StoreError as error:
             _log.warning("RunGuard could not %s call %s, it will be written later: %s", verb, self.call_id, error)
             engine.backlog.add_settlement(self.call_id, settlement, verb)

@@ -37,7 +37,7 @@ class Session:
     def __init__(self, engine: Engine, attribution: Attribution) -> None:
         """Made by `Guard.session`."""
         self._engine, self.attribution = engine, attribution
-        self._tokens: list[tuple[object, Attribution]] = []
+        self._entered: list[tuple[object, float]] = []
 
     @property
     def id(self) -> str:
@@ -140,15 +140,16 @@ class Session:
         self.attribution = outer.with_values(run=new_id())
         if outer.session is None:
             self.attribution = self.attribution.with_values(session=self.attribution.run)
-        self._tokens.append((_ambient.enter(self), outer))
+        self._entered.append((_ambient.enter(self), self._engine.clock.monotonic()))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """The run ends; the outer session, if any, is current again."""
-        token, _outer = self._tokens.pop()
+        token, since = self._entered.pop()
         _ambient.leave(token)
+        self._engine.abandon_session(self.id, since)
         end_run(self._engine, self.attribution)
 
     async def __aenter__(self) -> Self:

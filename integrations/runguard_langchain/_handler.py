@@ -1,0 +1,340 @@
+"""The callback handler: everything that is metered and every hard stop goes through it."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+
+from runguard_core import Attribution, Guard, Outcome, OutcomeKind, Reservation, StoppedError, current_session
+from runguard_langchain import _translate as translate
+from runguard_langchain._stops import GraphBubbleUp, bubbling
+
+_log = logging.getLogger("runguard")
+T = TypeVar("T")
+_MAX_NODES = 50_000
+#: The run that the middleware knows of, for agents whose outer callbacks do not reach the handler.
+RUN: ContextVar[str | None] = ContextVar("runguard_langchain_run", default=None)
+
+
+@dataclass(slots=True)
+class Node:
+    """One LangChain run in progress: where it hangs and whose it is."""
+
+    parent: UUID | None
+    root: str
+    agent: str | None
+    instance: str | None
+    name: str | None
+    reservation: Reservation | None = None
+    seen_chars: int = 0
+    is_run: bool = False
+    failed: str | None = None
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What all handlers of one guard share, so that attaching four ways at once counts once."""
+
+    nodes: dict[UUID, Node] = field(default_factory=dict)
+    sizes: translate.Sizes = field(default_factory=translate.Sizes)
+    prompts: dict[str, list[Any]] = field(default_factory=dict)
+
+
+_shared: weakref.WeakKeyDictionary[Guard, _Shared] = weakref.WeakKeyDictionary()
+
+
+class RunGuardCallbackHandler(BaseCallbackHandler):
+    """Meters model and tool calls and raises before a call that must not be sent. One per guard, however often made.
+
+    Raises (into the program, from `*_start` only):
+        StoppedError: as a class that is LangGraph's GraphBubbleUp too.
+    """
+
+    raise_error: bool = True  # otherwise LangChain logs the stop and sends the request
+    run_inline: bool = True  # on the caller's thread and in its context, in order
+
+    def __init__(self, guard: Guard) -> None:
+        """Share everything with the other handlers of this guard."""
+        self.guard = guard
+        self._state = _shared.setdefault(guard, _Shared())
+
+    @property
+    def ignore_retriever(self) -> bool:
+        """Retrievers are not paid calls."""
+        return True
+
+    @property
+    def ignore_retry(self) -> bool:
+        """A retry shows as another call."""
+        return True
+
+    @property
+    def ignore_custom_event(self) -> bool:
+        """Not ours."""
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        """Handlers of one guard are one, so LangChain's own de-duplication works."""
+        return isinstance(other, RunGuardCallbackHandler) and other.guard is self.guard
+
+    def __hash__(self) -> int:
+        """By guard."""
+        return id(self.guard)
+
+    def __copy__(self) -> RunGuardCallbackHandler:
+        """Itself: configs are copied, a guard is not."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RunGuardCallbackHandler:
+        """Itself."""
+        return self
+
+    # -- chains: the tree that says whose a call is --------------------------------------------------------------
+
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any] | None,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Remember where the run hangs."""
+        self._place(run_id, parent_run_id, tags, metadata, name, is_chain=True)
+
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
+        """Settle what LangChain left open below."""
+        self._leave(run_id)
+
+    def on_chain_error(
+        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Settle what LangChain left open below."""
+        self._leave(run_id)
+
+    # -- models ---------------------------------------------------------------------------------------------------
+
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],
+        messages: list[list[Any]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Set the quote aside, or raise before the request is sent."""
+        self._start_model(run_id, parent_run_id, tags, metadata, messages[0] if messages else (), kwargs)
+
+    def on_llm_start(
+        self,
+        serialized: dict[str, Any],
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """As `on_chat_model_start`, for completion models."""
+        self._start_model(run_id, parent_run_id, tags, metadata, prompts[0] if prompts else "", kwargs)
+
+    def on_llm_new_token(
+        self, token: Any, *, chunk: Any = None, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Count what was seen, for streams that break off."""
+        node = self._state.nodes.get(run_id)
+        if node is not None:
+            node.seen_chars += len(token) if isinstance(token, str) else 0
+
+    def on_llm_end(self, response: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
+        """Post what the answer cost."""
+        self._finish(run_id, lambda node: translate.completed(response))
+
+    def on_llm_error(
+        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Void, or charge what is known."""
+        self._finish(run_id, lambda node: translate.failed(error, kwargs.get("response"), node.seen_chars))
+
+    # -- tools ----------------------------------------------------------------------------------------------------
+
+    def on_tool_start(
+        self,
+        serialized: dict[str, Any] | None,
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        inputs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Judge the call by the run's history, or raise before the tool runs."""
+        if self._is_known(run_id):
+            return
+        node = self._place(run_id, parent_run_id, tags, metadata, kwargs.get("name"))
+        call = self._safely(
+            lambda: translate.tool_call(serialized, input_str, inputs, kwargs.get("tool_call_id"), kwargs.get("name"))
+        )
+        if call is not None:
+            self._reserve(run_id, node, call, metadata, partial=None)
+
+    def on_tool_end(self, output: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
+        """Digest the result."""
+        self._finish(run_id, lambda node: translate.tool_outcome(output))
+
+    def on_tool_error(
+        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """A failure of the tool; a pause for a human and a stop further down are none."""
+        if isinstance(error, (StoppedError, GraphBubbleUp)):
+            self._finish(run_id, lambda node: Outcome(kind=OutcomeKind.CANCELLED))
+        else:
+            self._finish(
+                run_id, lambda node: Outcome(kind=OutcomeKind.FAILED, error=f"{type(error).__name__}: {error}"[:300])
+            )
+
+    def output_cap(self, run_id: UUID) -> int | None:
+        """The output limit that was reserved for a model call in progress; None: leave the request's own."""
+        node = self._state.nodes.get(run_id)
+        return node.reservation.max_output_tokens if node is not None and node.reservation is not None else None
+
+    # -- how ------------------------------------------------------------------------------------------------------
+
+    def _is_known(self, run_id: UUID) -> bool:
+        node = self._state.nodes.get(run_id)
+        return node is not None and node.reservation is not None
+
+    def _place(
+        self,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: list[str] | None,
+        metadata: Mapping[str, Any] | None,
+        name: str | None,
+        *,
+        is_chain: bool = False,
+    ) -> Node:
+        """The node of a run. A `graph:step:*` run's parent is a graph, and a graph's name is an agent's."""
+        nodes = self._state.nodes
+        known = nodes.get(run_id)
+        if known is not None:
+            return known
+        if len(nodes) >= _MAX_NODES:
+            nodes.clear()
+        parent = nodes.get(parent_run_id) if parent_run_id is not None else None
+        if parent is not None:
+            node = Node(parent_run_id, parent.root, parent.agent, parent.instance, name)
+            if is_chain and any(tag.startswith("graph:step:") for tag in tags or ()):
+                named = parent.name if parent.name not in {None, "LangGraph"} else None
+                node.agent = named or (metadata or {}).get("lc_agent_name") or parent.name
+                node.instance = str(parent_run_id)
+        else:
+            root, is_run = self._root(run_id, is_chain=is_chain)
+            node = Node(parent_run_id, root, (metadata or {}).get("lc_agent_name"), None, name, is_run=is_run)
+        nodes[run_id] = node
+        return node
+
+    def _root(self, run_id: UUID, *, is_chain: bool) -> tuple[str, bool]:
+        """The run that a run without a known parent belongs to, and whether it is one itself."""
+        told = RUN.get()
+        if told is not None:
+            return told, False
+        session = current_session()
+        if not is_chain and session is not None and session.attribution.run is not None:
+            return session.attribution.run, False
+        return str(run_id), True
+
+    def _who(self, node: Node, metadata: Mapping[str, Any] | None) -> Attribution:
+        values = {"agent": node.agent, **translate.attribution(metadata or {})}
+        return self.guard.attribution(**values, run=node.root, instance=node.instance)
+
+    def _start_model(
+        self,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: list[str] | None,
+        metadata: dict[str, Any] | None,
+        batch: Any,
+        kwargs: dict[str, Any],
+    ) -> None:
+        if self._is_known(run_id):
+            return
+        node = self._place(run_id, parent_run_id, tags, metadata, None)
+        parent = self._state.nodes.get(parent_run_id) if parent_run_id is not None else None
+        retry_of = parent.failed if parent is not None else None
+        params = kwargs.get("invocation_params") or {}
+        call = self._safely(lambda: translate.model_call(batch, params, metadata or {}, self._state.sizes, retry_of))
+        if call is None:  # a prompt we cannot read is still a paid call
+            call = translate.model_call("", {}, metadata or {}, self._state.sizes, None)
+        self._reserve(run_id, node, call, metadata, partial=batch)
+        if not isinstance(batch, str):
+            self._state.prompts[node.root] = list(batch)
+
+    def _reserve(self, run_id: UUID, node: Node, call: Any, metadata: Mapping[str, Any] | None, partial: Any) -> None:
+        try:
+            node.reservation = self.guard.reserve(call, self._who(node, metadata), call_id=str(run_id))
+        except StoppedError as error:
+            self._state.nodes.pop(run_id, None)
+            raise bubbling(error, self._partial(node, partial)) from None
+
+    def _partial(self, node: Node, batch: Any) -> Any:
+        """The conversation at the stop: the prompt that was not sent, or the run's last one."""
+        return list(batch) if isinstance(batch, (list, tuple)) else self._state.prompts.get(node.root, batch)
+
+    def _finish(self, run_id: UUID, outcome_of: Callable[[Node], Outcome]) -> None:
+        """Settle a call; never raises."""
+        node = self._state.nodes.pop(run_id, None)
+        if node is None:
+            return
+        if node.reservation is not None:
+            outcome = self._safely(lambda: outcome_of(node)) or Outcome(kind=OutcomeKind.UNKNOWN)
+            node.reservation.settle(outcome)
+            parent = self._state.nodes.get(node.parent) if node.parent is not None else None
+            if parent is not None:
+                parent.failed = node.reservation.call_id if outcome.kind is OutcomeKind.FAILED else None
+            if node.is_run:
+                self._state.prompts.pop(node.root, None)
+                self.guard.end_run(node.reservation.attribution)
+        self._settle_below(run_id)
+
+    def _leave(self, run_id: UUID) -> None:
+        """A chain has ended: calls below it that LangChain never closed have been cancelled; a root's run is over."""
+        node = self._state.nodes.pop(run_id, None)
+        self._settle_below(run_id)
+        if node is not None and node.is_run:
+            self._settle_below(None, root=node.root)
+            self._state.prompts.pop(node.root, None)
+            self.guard.end_run(self._who(node, None))
+
+    def _settle_below(self, run_id: UUID | None, root: str | None = None) -> None:
+        nodes = self._state.nodes
+        for key, node in list(nodes.items()):
+            below = node.parent == run_id if root is None else node.root == root
+            if below and node.reservation is not None:
+                nodes.pop(key, None)
+                node.reservation.abandon(node.seen_chars)
+
+    def _safely(self, translate_it: Callable[[], T]) -> T | None:
+        """Reading a framework's object must not break the program."""
+        try:
+            return translate_it()
+        except Exception:
+            _log.exception("RunGuard could not read LangChain's call; it is charged by estimate")
+            return None

@@ -1,0 +1,86 @@
+"""A graceful end for agents: the stop becomes the last message. Counts nothing; the handler it activates does.
+
+With `response_format` a stopped agent has no structured response: `structured_response` is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, NotRequired
+from uuid import uuid4
+
+from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
+from langchain.agents.middleware.types import PrivateStateAttr
+from langchain_core.messages import AIMessage, ToolMessage
+
+from runguard_core import Guard, StoppedError
+from runguard_langchain._install import activate
+
+
+class RunGuardState(AgentState[Any]):
+    """The agent's state with the run it belongs to, where no outer callback says so."""
+
+    runguard_run: NotRequired[Annotated[str, PrivateStateAttr]]
+
+
+class RunGuardMiddleware(AgentMiddleware[Any, Any, Any]):
+    """Ends a stopped agent with an ordinary last message instead of an exception.
+
+    The message's `response_metadata["runguard"]` says what stopped it, so that callers can tell a stop from an answer.
+    """
+
+    state_schema = RunGuardState
+    tools = ()
+
+    def __init__(self, guard: Guard, message: Callable[[StoppedError], str] = str) -> None:
+        """Keep the guard and how a stop is worded for the user."""
+        super().__init__()
+        self.guard, self.message = guard, message
+
+    def before_agent(self, state: Any, runtime: Any) -> dict[str, Any]:
+        """Each invocation is a run."""
+        return {"runguard_run": str(uuid4())}
+
+    async def abefore_agent(self, state: Any, runtime: Any) -> dict[str, Any]:
+        """As `before_agent`."""
+        return self.before_agent(state, runtime)
+
+    def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
+        """A stop ends the agent."""
+        try:
+            with activate(self.guard, run=request.state.get("runguard_run")):
+                return handler(request)
+        except StoppedError as stop:
+            return ModelResponse(result=[self._last(stop)])
+
+    async def awrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Awaitable[Any]]) -> Any:
+        """As `wrap_model_call`."""
+        try:
+            with activate(self.guard, run=request.state.get("runguard_run")):
+                return await handler(request)
+        except StoppedError as stop:
+            return ModelResponse(result=[self._last(stop)])
+
+    def wrap_tool_call(self, request: Any, handler: Callable[..., Any]) -> Any:
+        """A stopped tool answers with an error; the next model call ends the agent."""
+        try:
+            with activate(self.guard, run=request.state.get("runguard_run")):
+                return handler(request)
+        except StoppedError as stop:
+            return self._answer(request, stop)
+
+    async def awrap_tool_call(self, request: Any, handler: Callable[..., Awaitable[Any]]) -> Any:
+        """As `wrap_tool_call`."""
+        try:
+            with activate(self.guard, run=request.state.get("runguard_run")):
+                return await handler(request)
+        except StoppedError as stop:
+            return self._answer(request, stop)
+
+    def _last(self, stop: StoppedError) -> AIMessage:
+        about = {"stopped": True, "rule": stop.rule, "reason": str(stop)}
+        return AIMessage(content=self.message(stop), response_metadata={"runguard": about})
+
+    def _answer(self, request: Any, stop: StoppedError) -> ToolMessage:
+        call = request.tool_call
+        return ToolMessage(content=self.message(stop), tool_call_id=call["id"], name=call["name"], status="error")
