@@ -11,6 +11,8 @@ from typing import Any
 #: Longest value kept, in characters; longer ones keep their head and a digest of the whole.
 MAX_VALUE_CHARS = 256
 _DIGEST_CHARS = 16
+#: The value of a required dimension that a call did not carry.
+UNATTRIBUTED = "unattributed"
 
 
 def clean(value: object) -> str:

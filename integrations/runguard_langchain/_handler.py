@@ -19,6 +19,7 @@ from runguard_langchain._stops import GraphBubbleUp, bubbling
 _log = logging.getLogger("runguard")
 T = TypeVar("T")
 _MAX_NODES = 50_000
+_MAX_PROMPTS = 1000
 #: The run that the middleware knows of, for agents whose outer callbacks do not reach the handler.
 RUN: ContextVar[str | None] = ContextVar("runguard_langchain_run", default=None)
 
@@ -285,6 +286,8 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
             call = translate.model_call("", {}, metadata or {}, self._state.sizes, None)
         self._reserve(run_id, node, call, metadata, partial=batch)
         if not isinstance(batch, str):
+            if len(self._state.prompts) >= _MAX_PROMPTS:
+                self._state.prompts.clear()
             self._state.prompts[node.root] = list(batch)
 
     def _reserve(self, run_id: UUID, node: Node, call: Any, metadata: Mapping[str, Any] | None, partial: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runguard_core import breaker
-from runguard_core.attribution import Attribution
+from runguard_core.attribution import DIMENSIONS, UNATTRIBUTED, Attribution
 from runguard_core.budgets import Claim, Mode
 from runguard_core.calls import Call, ModelCall, ToolCall
 from runguard_core.errors import StoreError
@@ -50,7 +50,15 @@ def _placed(engine: Engine, who: Attribution, call_id: str) -> Attribution:
         who = who.with_values(session=who.run)
     if who.owner is None and who.agent is not None and engine.rules.agent_owners:
         who = who.with_values(owner=engine.rules.agent_owners.get(who.agent))
-    return who
+    return _complete(engine, who) if engine.rules.require else who
+
+
+def _complete(engine: Engine, who: Attribution) -> Attribution:
+    """Attribution that the policy requires and the call lacks is filed as such, so that reports can show its share."""
+    missing = [key for key in engine.rules.require if who.value(key) is None]
+    fields = {key: UNATTRIBUTED for key in missing if key in DIMENSIONS}
+    tags = {key.removeprefix("tag:"): UNATTRIBUTED for key in missing if key not in DIMENSIONS}
+    return who.with_values(**fields, tags=tags) if missing else who
 
 
 def _check_latches(engine: Engine, it: Candidate) -> None:

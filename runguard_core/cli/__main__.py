@@ -1,0 +1,5 @@
+"""`python -m runguard_core.cli`."""
+
+from runguard_core.cli import main
+
+main()

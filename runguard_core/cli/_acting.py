@@ -1,0 +1,190 @@
+"""Commands that change something: reset, kill; and prices, policy."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, errors, fail, ledger, out, show
+from runguard_core.guard import Guard
+from runguard_core.ledger import Store
+from runguard_core.policy import STARTER, Policy, load_policy, policy_schema
+from runguard_core.prices import Rates
+
+ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; recorded with the event.")]
+ScopeArgument = Annotated[str, typer.Argument(help="app, agent:NAME, feature:NAME, session:ID or run:ID.")]
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _guard(opened: Store, loaded: Policy, app_name: str | None) -> Guard:
+    from dataclasses import replace  # noqa: PLC0415
+
+    rules = loaded.rules
+    named = app_name or _app_of(opened) or rules.defaults.app
+    return Guard(rules=replace(rules, defaults=replace(rules.defaults, app=named)), store=opened)
+
+
+def _app_of(opened: Store) -> str | None:
+    """The only app of a ledger, if there is just one."""
+    from runguard_core.ledger import CallFilter  # noqa: PLC0415
+
+    apps = {call.attribution.app for call in opened.calls(CallFilter(limit=500))}
+    return next(iter(apps)) if len(apps) == 1 else None
+
+
+@app.command("reset")
+def reset_command(
+    scope: ScopeArgument,
+    reason: ReasonOption,
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a stopped scope run again; the reason is recorded.
+
+    Example: [bold]runguard reset session:s-42 --reason "search index is back"[/]
+    """
+    with ledger(store, app_name, policy) as (opened, loaded):
+        dropped = _guard(opened, loaded, app_name).reset(scope, reason=reason, by=_person())
+        document = {"scope": scope, "was_stopped": dropped, "reason": reason}
+        show(as_json, document, lambda: out.print(f"{scope} may run again." if dropped else f"{scope} was not stopped."))
+
+
+@app.command("kill")
+def kill_command(
+    scope: ScopeArgument = "app",
+    reason: ReasonOption = "",
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a scope until it is reset: no further call of it is sent, in any process on this ledger.
+
+    Example: [bold]runguard kill agent:planner --reason "runaway, see ticket 7"[/]
+    """
+    if not reason.strip():
+        raise fail("say why: --reason ...", Exit.USAGE)
+    with ledger(store, app_name, policy) as (opened, loaded):
+        _guard(opened, loaded, app_name).kill(scope, reason=reason, by=_person())
+        way = f'runguard reset {scope} --reason "..."'
+        show(as_json, {"scope": scope, "reason": reason, "undo": way}, lambda: out.print(f"{scope} is stopped. Undo: {way}"))
+
+
+@app.command("prices")
+def prices_command(
+    model: Annotated[str, typer.Argument(help="A model's name, as the request states it.")],
+    provider: Annotated[str | None, typer.Option("--provider", help="openai, anthropic, google, aws, azure, ...")] = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what RunGuard charges for a model, and where the price comes from.
+
+    Example: [bold]runguard prices claude-sonnet-4-5[/]
+    """
+    with errors():
+        rates = load_policy(policy).rules.prices.rates(model, provider, datetime.now(UTC))
+        rows = _price_rows(rates)
+        document = {
+            "model": rates.model_id, "provider": rates.provider_id, "source": rates.source,
+            "context_window_tokens": rates.context_window_tokens, "usd_per_mtok": rows,
+        }  # fmt: skip
+
+        def text() -> None:
+            kinds = list(rows["standard"])
+            title = f"{rates.provider_id}/{rates.model_id}, USD per million tokens, {rates.source}"
+            table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+            table.add_column("when")
+            for kind in kinds:
+                table.add_column(kind, justify="right")
+            for name, row in rows.items():
+                table.add_row(name, *(row[kind] for kind in kinds))
+            out.print(table)
+
+        show(as_json, document, text)
+
+
+def _price_rows(rates: Rates) -> dict[str, dict[str, str]]:
+    from runguard_core.reports import usd  # noqa: PLC0415
+    from runguard_core.usage import Usage  # noqa: PLC0415
+
+    million = 10**6
+    probes = {
+        "input": Usage(input_tokens=million),
+        "cache read": Usage(input_tokens=million, cache_read_input_tokens=million),
+        "cache write": Usage(input_tokens=million, cache_creation_input_tokens=million),
+        "write 1h": Usage(
+            input_tokens=million, cache_creation_input_tokens=million, cache_creation_1h_input_tokens=million
+        ),
+        "output": Usage(output_tokens=million),
+    }
+    tables = {"standard": rates.base} | {f"prompt above {start:,}": table for start, table in rates.tiers}
+    found = {name: {kind: usd(table.total(usage)) for kind, usage in probes.items()} for name, table in tables.items()}
+    for tier, other in sorted(rates.by_service_tier.items()):
+        found[f"service tier {tier}"] = {kind: usd(other.base.total(usage)) for kind, usage in probes.items()}
+    return found
+
+
+policy_app = typer.Typer(no_args_is_help=True, help="Check, show and start policy files.")
+app.add_typer(policy_app, name="policy")
+FileArgument = Annotated[Path | None, typer.Argument(help="The file; else RUNGUARD_POLICY, ./runguard.toml.")]
+
+
+@policy_app.command("check")
+def policy_check(file: FileArgument = None, as_json: JsonOption = False) -> None:
+    """Read a policy as a guard would, and say what is wrong with it (exit code 2).
+
+    Example: [bold]runguard policy check runguard.toml[/]
+    """
+    with errors():
+        loaded = load_policy(file)
+        names = [budget.name for budget in loaded.rules.budgets]
+        document = {"file": loaded.file, "hash": loaded.hash, "app": loaded.content.app, "budgets": names}
+        where = loaded.file or "no policy file: the defaults"
+        show(as_json, document, lambda: out.print(f"{where}: fine, {len(names)} budgets, hash {loaded.hash}", highlight=False))
+
+
+@policy_app.command("show")
+def policy_show(file: FileArgument = None) -> None:
+    """Print the policy that holds, with every layer and default filled in, as JSON."""
+    with errors():
+        content = load_policy(file).content.model_dump(mode="json")
+        sys.stdout.write(json.dumps(content, indent=2) + "\n")
+
+
+@policy_app.command("schema")
+def policy_schema_command() -> None:
+    """Print the JSON schema of the policy file, for editors."""
+    sys.stdout.write(json.dumps(policy_schema(), indent=2) + "\n")
+
+
+@policy_app.command("init")
+def policy_init(
+    file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("runguard.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write a policy to start from.
+
+    Example: [bold]runguard policy init[/]
+    """
+    if file.exists() and not force:
+        raise fail(f"{file} exists; --force overwrites it", Exit.USAGE)
+    try:
+        file.write_text(STARTER, encoding="utf-8")
+    except OSError as error:
+        raise fail(f"{file} cannot be written: {error.strerror}", Exit.USAGE) from None
+    out.print(f"Wrote {file}. Next: runguard policy check {file}", highlight=False)

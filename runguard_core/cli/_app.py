@@ -1,0 +1,105 @@
+"""What all commands share: the typer application, the ledger they read, JSON, errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from runguard_core.errors import PolicyError, RunguardError, StoreError
+from runguard_core.ledger import Store
+from runguard_core.policy import Policy, load_policy
+from runguard_core.stores import default_path, open_store, state_directory
+
+
+class Exit(IntEnum):
+    """Exit codes, the same for every command."""
+
+    OK = 0
+    FOUND_WRONG = 1
+    USAGE = 2
+    NO_LEDGER = 3
+    STOPPED = 4
+
+
+EPILOG = (
+    "Exit codes: 0 fine; 1 something is wrong (verify, policy check); 2 usage or policy; 3 no ledger or it cannot be used; "
+    "4 the program was stopped by RunGuard (run). Every command takes --json."
+)
+app = typer.Typer(
+    name="runguard",
+    help="Meters what LLM agents spend, and refuses the next call of a run that breaks a budget or loops.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+out, err = Console(soft_wrap=False), Console(stderr=True)
+
+StoreOption = Annotated[str | None, typer.Option("--store", help="The ledger's URL, e.g. sqlite:///runguard.db.")]
+AppOption = Annotated[str | None, typer.Option("--app", help="Whose default ledger to read.")]
+PolicyOption = Annotated[Path | None, typer.Option("--policy", help="Policy file; else RUNGUARD_POLICY, ./runguard.toml.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
+
+
+def fail(message: str, code: Exit) -> typer.Exit:
+    """Say one sentence on standard error; raise what comes back."""
+    err.print(f"[bold red]runguard:[/] {_plain(message)}", highlight=False)
+    return typer.Exit(code)
+
+
+def _plain(message: str) -> str:
+    return message.replace("[", r"\[")
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """RunGuard's own errors become one sentence and an exit code, never a traceback."""
+    try:
+        yield
+    except PolicyError as error:
+        raise fail(str(error), Exit.USAGE) from None
+    except StoreError as error:
+        raise fail(str(error), Exit.NO_LEDGER) from None
+    except RunguardError as error:
+        raise fail(str(error), Exit.FOUND_WRONG) from None
+
+
+@contextmanager
+def ledger(store: str | None, app_name: str | None, policy: Path | None) -> Iterator[tuple[Store, Policy]]:
+    """The ledger a command speaks of: --store, --app, the policy's, or the one written to last."""
+    with errors():
+        loaded = load_policy(policy)
+        url = store or (None if app_name else loaded.content.store) or _default_url(app_name, loaded)
+        path = url.removeprefix("sqlite:///")
+        if url.startswith("sqlite:///") and not Path(path).exists():
+            hint = "run an agent with RunGuard first, or `runguard demo`; or name one with --store or --app"
+            raise fail(f"there is no ledger at {path}: {hint}", Exit.NO_LEDGER)
+        opened = open_store(url)
+        try:
+            yield opened, loaded
+        finally:
+            opened.close()
+
+
+def _default_url(app_name: str | None, policy: Policy) -> str:
+    if app_name is None and policy.file is None and policy.content.app == "default":
+        found = sorted(state_directory().glob("*.db"), key=lambda p: p.stat().st_mtime) if state_directory().is_dir() else []
+        if found:
+            return f"sqlite:///{found[-1]}"
+    return f"sqlite:///{default_path(app_name or policy.content.app)}"
+
+
+def show(as_json: bool, document: Any, text: Callable[[], None]) -> None:
+    """Print a document or a text."""
+    if as_json:
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    else:
+        text()

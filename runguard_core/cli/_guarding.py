@@ -1,0 +1,54 @@
+"""The child's side of `runguard run`: guard this process as its environment says."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from runguard_core.budgets import Budget
+from runguard_core.errors import StoppedError
+from runguard_core.guard import Guard
+from runguard_core.policy import load_policy
+
+#: Tag that every call of one `runguard run` carries, whatever session its framework names.
+RUN_TAG = "runguard_run"
+
+
+def guard_this_process() -> Guard:
+    """Make the guard, hook every framework, and turn an uncaught stop into a message."""
+    policy, env = load_policy(), os.environ
+    run = env["RUNGUARD_RUN_ID"]
+    defaults = policy.rules.defaults.with_values(session=env["RUNGUARD_RUN_SESSION"], tags={RUN_TAG: run})
+    rules = replace(policy.rules, defaults=defaults)
+    limit = env.get("RUNGUARD_RUN_BUDGET")
+    if limit:
+        budget = Budget(limit, name="run --budget", where={RUN_TAG: run})
+        rules = replace(rules, budgets=(*rules.budgets, budget))
+    guard = Guard(rules=rules, store=policy.content.store)
+    report(store=guard.store.url, hooked=list(guard.install()))
+    _catch_stops()
+    return guard
+
+
+def report(**facts: Any) -> None:
+    """Tell the parent something: one JSON line in its report file."""
+    line = json.dumps(facts) + "\n"
+    with Path(os.environ["RUNGUARD_RUN_REPORT"]).open("a", encoding="utf-8") as file:
+        file.write(line)
+
+
+def _catch_stops() -> None:
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, StoppedError):
+            report(stopped=str(error), rule=error.rule)
+        else:
+            before(kind, error, trace)
+
+    sys.excepthook = hook

@@ -1,0 +1,220 @@
+"""Commands that read the ledger: sessions, explain, report, budget, trips, verify."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from runguard_core.budgets import parse_limit
+from runguard_core.cli import _render as render
+from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, fail, ledger, out, show
+from runguard_core.errors import PolicyError
+from runguard_core.ledger import AccountRow, CallFilter, LatchState, Unit
+from runguard_core.policy import Policy
+from runguard_core.reports import (
+    account_json,
+    event_json,
+    explain,
+    explained_json,
+    latch_json,
+    session_json,
+    sessions,
+    spend_json,
+    spending,
+    total,
+)
+
+
+def since_of(text: str | None) -> datetime | None:
+    """ "24h", "7d", "90m" back from now, or an ISO date or time."""
+    if text is None:
+        return None
+    try:
+        if re.fullmatch(r"\s*[\d.]+\s*[a-z]+\s*", text):
+            found = parse_limit(text, key="--since")
+            if found.unit is Unit.SECONDS:
+                return datetime.now(UTC) - timedelta(milliseconds=found.amount)
+        at = datetime.fromisoformat(text)
+    except (ValueError, PolicyError):
+        raise PolicyError(key="--since", expected=f'expected "24h", "7d" or 2026-11-24, got {text!r}') from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+SinceOption = Annotated[str | None, typer.Option("--since", help="24h, 7d, or a date such as 2026-11-24.")]
+
+
+@app.command("sessions")
+def sessions_command(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    since: SinceOption = None,
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List sessions with what they cost, the newest first.
+
+    Example: [bold]runguard sessions --since 24h[/]
+    """
+    with ledger(store, app_name, policy) as (opened, loaded):
+        calls = opened.calls(CallFilter(app=app_name, since=since_of(since)))
+        idle = timedelta(milliseconds=parse_limit(loaded.content.session_idle, key="session_idle").amount)
+        rows = sessions(calls, opened.latches().values(), datetime.now(UTC), idle)[:limit]
+        document = {"ledger": opened.url, "sessions": [session_json(row) for row in rows]}
+        show(as_json, document, lambda: render.print_sessions(out, rows) if rows else out.print("No sessions yet."))
+
+
+@app.command("explain")
+def explain_command(
+    session: Annotated[str | None, typer.Argument(help="The session's id; the latest when left out.")] = None,
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a session's money went: turns, tool loops, parts of the prompts, and what stopped it.
+
+    Example: [bold]runguard explain s-42[/]
+    """
+    with ledger(store, app_name, policy) as (opened, _):
+        if session is None:
+            latest = [c for c in opened.calls(CallFilter(app=app_name, limit=200)) if c.attribution.session]
+            session = latest[-1].attribution.session if latest else None
+        calls = opened.calls(CallFilter(app=app_name, session=session)) if session else ()
+        if session is None or not calls:
+            raise fail(f"no calls of session {session!r} in {opened.url}; see `runguard sessions`", Exit.FOUND_WRONG)
+        found = explain(session, calls, opened.events(session=session))
+        show(as_json, {"ledger": opened.url, **explained_json(found)}, lambda: render.print_explained(out, found))
+
+
+@app.command("report")
+def report_command(
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="feature, agent, model, tool, day, team, user, session, tag:KEY, ...")
+    ] = None,
+    since: SinceOption = None,
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sum spend by feature, agent, model, tool and day, with how sure each sum is.
+
+    Example: [bold]runguard report --by agent --by tag:tier --since 7d[/]
+    """
+    with ledger(store, app_name, policy) as (opened, loaded):
+        calls = opened.calls(CallFilter(app=app_name, since=since_of(since)))
+        whole = total(calls)
+        sums = {key: spending(calls, key, loaded.rules.zone) for key in by or ("feature", "agent", "model", "tool", "day")}
+        document = {
+            "ledger": opened.url,
+            "total": spend_json(whole),
+            "by": {key: [spend_json(row) for row in rows] for key, rows in sums.items()},
+        }
+
+        def text() -> None:
+            for key, rows in sums.items():
+                render.print_spending(out, rows, key, whole)
+                out.print()
+
+        show(as_json, document, text)
+
+
+@app.command("budget")
+def budget_command(
+    all_accounts: Annotated[bool, typer.Option("--all", help="Windows that have ended too.")] = False,
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show limits, what is posted and pending, what is left, and when it frees.
+
+    Example: [bold]runguard budget[/]
+    """
+    with ledger(store, app_name, policy) as (opened, loaded):
+        now = datetime.now(UTC)
+        opened.expire(now)
+        live = [r for r in opened.accounts() if all_accounts or r.account.window_end is None or r.account.window_end > now]
+        rows = [(_budget_name(row, loaded), row) for row in live]
+        document = {"ledger": opened.url, "accounts": [account_json(row, name) for name, row in rows]}
+        show(as_json, document, lambda: render.print_accounts(out, rows) if rows else out.print("No budgets used yet."))
+
+
+def _budget_name(row: AccountRow, policy: Policy) -> str | None:
+    """The policy's name for an account: accounts are kept by what they limit."""
+    import json  # noqa: PLC0415
+
+    try:
+        app_key, where, split, unit, period, _, _ = json.loads(row.account.key)
+    except ValueError:
+        return None
+    for budget in policy.rules.budgets:
+        same = budget.limit.unit.value == unit and budget.period.value == period and sorted(budget.per) == [k for k, _ in split]
+        if same and [list(pair) for pair in budget.where] == where:
+            return budget.name
+    names = [value for _, value in where] + [key for key, _ in split]
+    return "-".join(names) or (period if period != "lifetime" else app_key)
+
+
+@app.command("trips")
+def trips_command(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many events.")] = 20,
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who is stopped now and why, and the latest stops.
+
+    Example: [bold]runguard trips[/]
+    """
+    with ledger(store, app_name, policy) as (opened, _):
+        latches = sorted(opened.latches().values(), key=lambda latch: latch.since, reverse=True)
+        events = [event for event in opened.events() if event.severity == "stop"][-limit:]
+        document = {
+            "ledger": opened.url,
+            "latches": [latch_json(latch) for latch in latches],
+            "events": [event_json(event) for event in events],
+        }
+
+        def text() -> None:
+            shown = [latch for latch in latches if latch.state is not LatchState.HALF_OPEN or latch.scope_kind == "session"]
+            render.print_latches(out, shown[:limit])
+            if not shown:
+                out.print("Nothing is stopped.")
+            for event in events:
+                out.print(f"{render.when(event.at)} {event.kind}: {event.message}", highlight=False, markup=False)
+
+        show(as_json, document, text)
+
+
+@app.command("verify")
+def verify_command(
+    store: StoreOption = None, app_name: AppOption = None, policy: PolicyOption = None, as_json: JsonOption = False
+) -> None:
+    """Recompute every balance from the entries; exit code 1 when the book contradicts itself.
+
+    Example: [bold]runguard verify --store sqlite:///runguard.db[/]
+    """
+    with ledger(store, app_name, policy) as (opened, _):
+        opened.expire(datetime.now(UTC))
+        found = opened.verify()
+        counts = {"entries": len(opened.entries()), "accounts": len(opened.accounts())}
+        rows = [{"where": d.where, "recorded": d.recorded, "recomputed": d.recomputed} for d in found]
+        document = {"ledger": opened.url, **counts, "discrepancies": rows}
+
+        def text() -> None:
+            for one in found:
+                out.print(f"[red]{one.where}[/]: recorded {one.recorded}, recomputed {one.recomputed}")
+            if not found:
+                out.print(f"{opened.url}: {counts['entries']} entries and {counts['accounts']} accounts agree.", highlight=False)
+
+        show(as_json, document, text)
+        if found:
+            raise typer.Exit(Exit.FOUND_WRONG)
+
+

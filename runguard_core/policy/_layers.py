@@ -1,0 +1,109 @@
+"""Files laid over each other: `extends`, `[env.NAME]`, RUNGUARD_* variables."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runguard_core.budgets import parse_limit
+from runguard_core.errors import PolicyError
+
+#: Environment variables that override one key of the file.
+OVERRIDES = {
+    "RUNGUARD_APP": "app", "RUNGUARD_FEATURE": "feature", "RUNGUARD_TEAM": "team", "RUNGUARD_OWNER": "owner",
+    "RUNGUARD_RELEASE": "release", "RUNGUARD_MODE": "mode", "RUNGUARD_STORE": "store", "RUNGUARD_TIMEZONE": "timezone",
+    "RUNGUARD_QUOTE": "quote", "RUNGUARD_UNPRICED": "unpriced", "RUNGUARD_ON_STORE_ERROR": "on_store_error",
+}  # fmt: skip
+_DEFAULT_FILE = "runguard.toml"
+
+
+def find_file(path: str | Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The policy file: the one named, RUNGUARD_POLICY, ./runguard.toml, or none.
+
+    Raises:
+        PolicyError: a named file is not there.
+    """
+    named = path or environ.get("RUNGUARD_POLICY")
+    if named:
+        found = Path(named)
+        if not found.is_file():
+            raise PolicyError(file=str(found), key="(file)", expected="no such policy file")
+        return found
+    return Path(_DEFAULT_FILE) if Path(_DEFAULT_FILE).is_file() else None
+
+
+def read_layers(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The whole policy as one mapping, before it is checked.
+
+    Raises:
+        PolicyError: bad TOML, a file that is not there, a circle of `extends`, a locked budget that would be raised.
+    """
+    found = _read(path, ()) if path is not None else {}
+    environments = found.pop("env", {})
+    chosen = environ.get("RUNGUARD_ENV")
+    if chosen:
+        if not isinstance(environments, dict) or chosen not in environments:
+            known = ", ".join(environments) or "none"
+            raise PolicyError(file=str(path or ""), key=f"env.{chosen}", expected=f"no such environment; known: {known}")
+        found = overlay(found, environments[chosen], str(path or ""))
+    return found | {key: environ[name] for name, key in OVERRIDES.items() if environ.get(name)}
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    here = path.resolve()
+    if here in seen:
+        raise PolicyError(file=str(path), key="extends", expected="a file that does not extend itself")
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise PolicyError(file=str(path), key="(file)", expected=f"cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PolicyError(file=str(path), key="(file)", expected=f"not TOML: {error}") from None
+    base = found.pop("extends", None)
+    if base is None:
+        return found
+    if not isinstance(base, str):
+        raise PolicyError(file=str(path), key="extends", expected="the name of a file")
+    return overlay(_read(path.parent / base, (*seen, here)), found, str(path))
+
+
+def overlay(base: dict[str, Any], top: dict[str, Any], file: str) -> dict[str, Any]:
+    """`top` over `base`: tables merge key by key, budgets by name, everything else is replaced."""
+    merged = dict(base)
+    for key, value in top.items():
+        old = merged.get(key)
+        if key == "budgets" and isinstance(old, list) and isinstance(value, list):
+            merged[key] = _budgets(old, value, file)
+        elif isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = overlay(old, value, file)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _budgets(base: list[Any], top: list[Any], file: str) -> list[Any]:
+    found = {_name(budget, i): budget for i, budget in enumerate(base)}
+    for i, budget in enumerate(top):
+        name = _name(budget, len(base) + i)
+        old = found.get(name)
+        if isinstance(old, dict) and isinstance(budget, dict):
+            if old.get("locked"):
+                _check_locked(old, budget, name, file)
+            budget = {**old, **budget}  # noqa: PLW2901  the merged budget is what counts
+        found[name] = budget
+    return list(found.values())
+
+
+def _name(budget: Any, index: int) -> str:
+    return str(budget.get("name", f"#{index}")) if isinstance(budget, dict) else f"#{index}"
+
+
+def _check_locked(old: dict[str, Any], new: dict[str, Any], name: str, file: str) -> None:
+    key = f"budgets.{name}"
+    changed = sorted(key for key in new if key not in {"limit", "name", "thresholds"} and new[key] != old.get(key))
+    if changed:
+        raise PolicyError(file=file, key=f"{key}.{changed[0]}", expected="the budget is locked: only its limit may be lowered")
+    if "limit" in new and parse_limit(new["limit"], key=key).amount > parse_limit(old["limit"], key=key).amount:
+        raise PolicyError(file=file, key=f"{key}.limit", expected=f"the budget is locked at {old['limit']}: lower it only")

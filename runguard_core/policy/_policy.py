@@ -1,0 +1,169 @@
+"""`load_policy(path).guard()`: a checked, frozen policy, and the guard it makes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from runguard_core.budgets import Budget
+from runguard_core.detectors import Cycle, ErrorStreak, Repeat, Repetition, ToolRule
+from runguard_core.errors import InvalidAmountError, PolicyError
+from runguard_core.guard import Guard, Rules, rules_of
+from runguard_core.money import usd_to_nanos
+from runguard_core.policy._layers import find_file, read_layers
+from runguard_core.policy._schema import Assume, Degraded, PolicyFile, PriceTable
+from runguard_core.prices import PriceBook, PriceOverride, flat_rates
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy that has been checked.
+
+    Attributes:
+        content: the file's content, defaults filled in.
+        file: where it was read, None for defaults and environment only.
+        hash: first 16 hexadecimal digits of the content's SHA-256; kept with every call.
+        rules: what a guard decides by.
+    """
+
+    content: PolicyFile
+    file: str | None
+    hash: str
+    rules: Rules
+
+    def guard(self, **more: Any) -> Guard:
+        """A guard under this policy; `store`, `listeners`, `clock` and `on_budget_exceeded` may be given."""
+        more.setdefault("store", self.content.store)
+        return Guard(rules=self.rules, **more)
+
+
+def load_policy(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Policy:
+    """Read and check a policy; nothing is started.
+
+    Args:
+        path: the file; None means RUNGUARD_POLICY, else ./runguard.toml if it is there, else the defaults.
+        environ: the environment, that of the process when left out.
+
+    Raises:
+        PolicyError: naming file, key and what was expected.
+    """
+    env = os.environ if environ is None else environ
+    file = find_file(path, env)
+    raw = read_layers(file, env)
+    name = str(file) if file is not None else ""
+    try:
+        content = PolicyFile.model_validate(raw)
+    except ValidationError as error:
+        raise _first_error(error, name) from None
+    digest = sha256(json.dumps(content.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+    try:
+        rules = _rules(content, digest)
+    except PolicyError as error:
+        raise PolicyError(file=name, key=error.key, expected=error.expected) from None
+    return Policy(content, name or None, digest, rules)
+
+
+def _first_error(error: ValidationError, file: str) -> PolicyError:
+    """The mistake nearest to what the user wrote."""
+    found = error.errors(include_url=False)
+    first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+    key = ".".join(str(part) for part in first["loc"]) or "(file)"
+    if first["type"] == "extra_forbidden":
+        name = str(first["loc"][-1])
+        near = get_close_matches(name, _keys_at(first["loc"]), n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(_keys_at(first['loc']))}"
+        return PolicyError(file=file, key=key, expected=f"unknown key{hint}")
+    if first["type"] == "missing":
+        return PolicyError(file=file, key=key, expected="expected a value, there is none")
+    return PolicyError(file=file, key=key, expected=f"{first['msg'].lower()}, got {first['input']!r:.80}")
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that belong where an unknown one stands."""
+    from runguard_core.policy import _schema as shape  # noqa: PLC0415
+
+    tables: dict[str, Any] = {
+        "budgets": shape.BudgetTable, "repeat": shape.RepeatTable, "cycle": shape.CycleTable,
+        "error_streak": shape.ErrorStreakTable, "detectors": shape.DetectorsTable, "tools": shape.ToolTable,
+        "agents": shape.AgentTable, "prices": shape.PriceTable,
+    }  # fmt: skip
+    table = next((tables[part] for part in reversed(location[:-1]) if isinstance(part, str) and part in tables), PolicyFile)
+    return sorted(table.model_fields)
+
+
+def _rules(content: PolicyFile, digest: str) -> Rules:
+    settings: dict[str, Any] = {
+        "quote": content.quote, "cap_output": content.cap_output, "timezone": content.timezone,
+        "require": tuple(content.require), "prices": PriceBook(_prices(content.prices)), "policy_hash": digest,
+        "detectors": _detectors(content), "detector_modes": _modes(vars(content.detectors)),
+        "tool_rules": tuple(ToolRule(n, Repetition(t.repetition)) for n, t in content.tools.items()),
+        "tool_prices_usd": {n: t.price_usd for n, t in content.tools.items() if t.price_usd is not None},
+        "agent_modes": _modes(content.agents), "agent_owners": {n: a.owner for n, a in content.agents.items() if a.owner},
+        **_unpriced(content), **_store_error(content),
+    }  # fmt: skip
+    who = {key: getattr(content, key) for key in ("feature", "team", "owner", "release") if getattr(content, key)}
+    budgets = [_budget(table, index) for index, table in enumerate(content.budgets)]
+    return rules_of(
+        content.app, budgets, mode=content.mode, session_usd=None, daily_usd=None, **who, **settings
+    )
+
+
+def _budget(table: Any, index: int) -> Budget:
+    values = table.model_dump(exclude={"locked"})
+    try:
+        return Budget(values.pop("limit"), **values)
+    except PolicyError as error:
+        raise PolicyError(key=f"budgets.{index}.{error.key}", expected=error.expected) from None
+
+
+def _detectors(content: PolicyFile) -> tuple[Any, ...]:
+    repeat, cycle, streak = content.detectors.repeat, content.detectors.cycle, content.detectors.error_streak
+    return (
+        Repeat(warn_after=repeat.warn_after, stop_after=repeat.stop_after),
+        Cycle(max_period=cycle.max_period, warn_after=cycle.warn_after, stop_after=cycle.stop_after),
+        ErrorStreak(warn_after=streak.warn_after, stop_after=streak.stop_after),
+    )
+
+
+def _modes(tables: Mapping[str, Any]) -> dict[str, str]:
+    return {name: table.mode for name, table in tables.items() if table.mode is not None}
+
+
+def _unpriced(content: PolicyFile) -> dict[str, Any]:
+    if not isinstance(content.unpriced, Assume):
+        return {"unpriced": content.unpriced}
+    price = content.unpriced.assume_usd_per_mtok
+    nanos = {kind: _nanos(getattr(price, kind), f"unpriced.assume_usd_per_mtok.{kind}") for kind in ("input", "output")}
+    return {"assumed_rates": flat_rates(nanos, model_id="assumed")}
+
+
+def _store_error(content: PolicyFile) -> dict[str, Any]:
+    if not isinstance(content.on_store_error, Degraded):
+        return {"on_store_error": content.on_store_error}
+    return {"on_store_error": "degraded", "degraded_limit_usd": content.on_store_error.degraded_usd}
+
+
+def _prices(tables: Mapping[str, PriceTable]) -> dict[str, PriceOverride]:
+    found = {}
+    for model, table in tables.items():
+        given = {key: value for key, value in table.model_dump(exclude={"same_as"}).items() if value is not None}
+        if bool(given) == bool(table.same_as):
+            raise PolicyError(key=f"prices.{model}", expected="either same_as or prices such as input_usd_per_mtok")
+        nanos = {key.removesuffix("_usd_per_mtok"): _nanos(value, f"prices.{model}.{key}") for key, value in given.items()}
+        found[model] = PriceOverride(same_as=table.same_as, nanos_per_mtok=nanos)
+    return found
+
+
+def _nanos(value: object, key: str) -> int:
+    try:
+        return usd_to_nanos(value)
+    except InvalidAmountError:
+        raise PolicyError(key=key, expected=f'expected USD such as "3", got {value!r:.80}') from None

@@ -1,0 +1,141 @@
+"""The shape of `runguard.toml`, as pydantic models: what may stand where."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ModeName = Literal["enforce", "observe", "off"]
+Amount = str | int | float
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class BudgetTable(Table):
+    """`[[budgets]]`: a limit on a scope for a period."""
+
+    name: str = Field(description="for messages; spend is kept under what is limited")
+    limit: Amount = Field(description='"0.50 USD", "200k tokens", "40 turns", "30 calls", "12 tool calls", "10m"')
+    per: list[str] = Field(default=[], description="dimensions that split it: session, feature, user, agent, a tag, ...")
+    where: dict[str, str] = Field(default={}, description="dimension = value pairs that a call must match")
+    period: str = Field(default="lifetime", description="turn, run, session, hour, day, week, month or lifetime")
+    mode: ModeName | None = None
+    thresholds: list[float] = Field(default=[], description="shares of the limit that are announced, 0 to 1")
+    landing: Amount | None = Field(default=None, description='kept for one last, tool-less answer: "2 %" or an amount')
+    shared: bool = Field(default=False, description="counts all apps of the ledger together")
+    locked: bool = Field(default=False, description="files that extend this one may only lower the limit")
+
+
+class RepeatTable(Table):
+    """`[detectors.repeat]`."""
+
+    mode: ModeName | None = None
+    warn_after: int = Field(default=2, ge=2)
+    stop_after: int = Field(default=3, ge=2)
+
+
+class CycleTable(RepeatTable):
+    """`[detectors.cycle]`."""
+
+    max_period: int = Field(default=8, ge=2, le=8)
+
+
+class ErrorStreakTable(Table):
+    """`[detectors.error_streak]`."""
+
+    mode: ModeName | None = None
+    warn_after: int = Field(default=3, ge=1)
+    stop_after: int = Field(default=5, ge=1)
+
+
+class DetectorsTable(Table):
+    """`[detectors]`."""
+
+    repeat: RepeatTable = RepeatTable()
+    cycle: CycleTable = CycleTable()
+    error_streak: ErrorStreakTable = ErrorStreakTable()
+
+
+class ToolTable(Table):
+    """`[tools.NAME]`; the name may hold * and ?."""
+
+    repetition: Literal["loop", "poll", "observe", "exempt"] = "loop"
+    price_usd: Amount | None = Field(default=None, description="price of one call")
+
+
+class AgentTable(Table):
+    """`[agents.NAME]`."""
+
+    owner: str | None = None
+    mode: ModeName | None = None
+
+
+class PriceTable(Table):
+    """`[prices."MODEL"]`."""
+
+    same_as: str | None = Field(default=None, description='"MODEL" or "PROVIDER:MODEL" of the price list')
+    input_usd_per_mtok: Amount | None = None
+    output_usd_per_mtok: Amount | None = None
+    cache_read_usd_per_mtok: Amount | None = None
+    cache_write_usd_per_mtok: Amount | None = None
+    cache_write_1h_usd_per_mtok: Amount | None = None
+    reasoning_usd_per_mtok: Amount | None = None
+
+
+class AssumedPrice(Table):
+    """`unpriced = { assume_usd_per_mtok = { input = "3", output = "15" } }`."""
+
+    input: Amount
+    output: Amount
+
+
+class Assume(Table):
+    """The price of models that have none."""
+
+    assume_usd_per_mtok: AssumedPrice
+
+
+class Degraded(Table):
+    """`on_store_error = { degraded_usd = "1" }`: admit up to so much per process."""
+
+    degraded_usd: Amount
+
+
+class PolicyFile(Table):
+    """The whole file."""
+
+    app: str = Field(default="default", description="the program; one default ledger per app")
+    feature: str | None = None
+    team: str | None = None
+    owner: str | None = None
+    release: str | None = None
+    mode: ModeName = "enforce"
+    store: str | None = Field(default=None, description='"memory://", "sqlite:///FILE"; default: the user\'s state directory')
+    timezone: str = "UTC"
+    quote: Literal["expected", "bound"] = "expected"
+    cap_output: bool = False
+    unpriced: Literal["deny", "flag"] | Assume = "deny"
+    session_idle: str = Field(default="1h", description="a session without calls for so long counts as finished in reports")
+    require: list[str] = Field(default=[], description="attribution that a call must carry")
+    on_store_error: Literal["refuse", "admit"] | Degraded = "refuse"
+    budgets: list[BudgetTable] = []
+    detectors: DetectorsTable = DetectorsTable()
+    tools: dict[str, ToolTable] = {}
+    agents: dict[str, AgentTable] = {}
+    prices: dict[str, PriceTable] = {}
+
+
+def policy_schema() -> dict[str, Any]:
+    """JSON schema of the policy file, `extends` and `[env.NAME]` included."""
+    schema = PolicyFile.model_json_schema()
+    schema["title"] = "runguard.toml"
+    schema["properties"] |= {
+        "extends": {"type": "string", "description": "a file this one is laid over, relative to it"},
+        "env": {"type": "object", "description": "[env.NAME]: laid over the rest when RUNGUARD_ENV is NAME"},
+    }
+    return schema

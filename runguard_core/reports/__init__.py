@@ -1,0 +1,36 @@
+"""Reports: pure functions over the ledger's rows."""
+
+from runguard_core.reports._documents import (
+    account_json,
+    call_json,
+    event_json,
+    explained_json,
+    latch_json,
+    session_json,
+    spend_json,
+    usd,
+)
+from runguard_core.reports._explaining import Explained, OriginCost, RunExplained, Turn, explain
+from runguard_core.reports._spending import SPECIAL_KEYS, SessionRow, Spend, sessions, spending, total
+
+__all__ = [
+    "SPECIAL_KEYS",
+    "Explained",
+    "OriginCost",
+    "RunExplained",
+    "SessionRow",
+    "Spend",
+    "Turn",
+    "account_json",
+    "call_json",
+    "event_json",
+    "explain",
+    "explained_json",
+    "latch_json",
+    "session_json",
+    "sessions",
+    "spend_json",
+    "spending",
+    "total",
+    "usd",
+]

@@ -1,0 +1,159 @@
+"""Sums over calls: what was spent, by any dimension, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+
+from runguard_core.calls import CallKind, Certainty
+from runguard_core.ledger import CallRecord, Latch
+from runguard_core.usage import NO_USAGE, Usage
+
+#: What `spending` can be split by, besides the dimensions of attribution and "tag:KEY".
+SPECIAL_KEYS = ("model", "tool", "day", "provider", "kind")
+
+
+@dataclass(slots=True)
+class Spend:
+    """A sum of calls.
+
+    Attributes:
+        key: what they have in common.
+        nanos: posted, in nano-USD; exact_nanos, estimated_nanos, assumed_nanos: its parts by certainty.
+        pending_nanos: set aside for calls in flight.
+        call_count: model calls; tool_count: tool calls; unpriced_count: model calls without a price.
+        usage: tokens.
+    """
+
+    key: str
+    nanos: int = 0
+    exact_nanos: int = 0
+    estimated_nanos: int = 0
+    assumed_nanos: int = 0
+    pending_nanos: int = 0
+    call_count: int = 0
+    tool_count: int = 0
+    unpriced_count: int = 0
+    usage: Usage = field(default=NO_USAGE)
+
+    def add(self, call: CallRecord) -> None:
+        """One more call."""
+        if call.kind is CallKind.MODEL:
+            self.call_count += 1
+        else:
+            self.tool_count += 1
+        settled = call.settlement
+        if settled is None:
+            self.pending_nanos += call.quote_nanos or 0
+            return
+        cost = settled.cost_nanos or 0
+        self.nanos += cost
+        if settled.certainty is Certainty.EXACT:
+            self.exact_nanos += cost
+        elif settled.certainty is Certainty.ASSUMED:
+            self.assumed_nanos += cost
+        elif settled.certainty is Certainty.UNPRICED:
+            self.unpriced_count += 1
+        else:
+            self.estimated_nanos += cost
+        if settled.usage is not None:
+            self.usage = self.usage + settled.usage
+
+
+def spending(calls: Iterable[CallRecord], by: str, zone: tzinfo) -> list[Spend]:
+    """Sums by a dimension, dearest first.
+
+    Args:
+        calls: what to sum. by: a dimension of attribution, "tag:KEY", or one of SPECIAL_KEYS. zone: for "day".
+    """
+    key_of, sums = _key(by, zone), dict[str, Spend]()
+    for call in calls:
+        key = key_of(call)
+        if key is None:
+            continue
+        found = sums.get(key)
+        if found is None:
+            found = sums[key] = Spend(key)
+        found.add(call)
+    order = (lambda s: (s.key,)) if by == "day" else (lambda s: (-s.nanos, -s.pending_nanos, s.key))
+    return sorted(sums.values(), key=order)
+
+
+def total(calls: Iterable[CallRecord], key: str = "total") -> Spend:
+    """One sum over all."""
+    found = Spend(key)
+    for call in calls:
+        found.add(call)
+    return found
+
+
+def _key(by: str, zone: tzinfo) -> Callable[[CallRecord], str | None]:
+    if by == "model":
+        return lambda call: _model(call) if call.kind is CallKind.MODEL else None
+    if by == "tool":
+        return lambda call: call.name if call.kind is CallKind.TOOL else None
+    if by == "day":
+        return lambda call: f"{call.started_at.astimezone(zone):%Y-%m-%d}"
+    if by == "provider":
+        return lambda call: call.provider or "(none)"
+    if by == "kind":
+        return lambda call: call.kind.value
+    return lambda call: call.attribution.value(by) or "(none)"
+
+
+def _model(call: CallRecord) -> str:
+    answered = call.settlement.model_answered if call.settlement is not None else None
+    return answered or call.name
+
+
+@dataclass(slots=True)
+class SessionRow:
+    """One session.
+
+    Attributes:
+        spend: its sum; started_at, last_at: first and latest call (UTC); run_count, turn_count: of its calls.
+        app, agents, users: who made them.
+        state: "running" (a call in flight), "finished", or "stopped" (its next run is a probe).
+    """
+
+    id: str
+    app: str
+    spend: Spend
+    started_at: datetime
+    last_at: datetime
+    runs: set[str] = field(default_factory=set)
+    agents: set[str] = field(default_factory=set)
+    users: set[str] = field(default_factory=set)
+    turn_count: int = 0
+    state: str = "finished"
+
+
+def sessions(
+    calls: Iterable[CallRecord], latches: Iterable[Latch], now: datetime, idle: timedelta
+) -> list[SessionRow]:
+    """Sessions by their latest call, the newest first."""
+    found: dict[tuple[str, str], SessionRow] = {}
+    for call in calls:
+        who = call.attribution
+        key = (who.app, who.session or who.run or call.id)
+        row = found.get(key)
+        if row is None:
+            row = found[key] = SessionRow(key[1], who.app, Spend(key[1]), call.started_at, call.started_at)
+        row.spend.add(call)
+        row.last_at = max(row.last_at, call.settlement.at if call.settlement else call.started_at)
+        row.runs.add(who.run or "")
+        row.agents |= {who.agent} - {None}  # type: ignore[arg-type]  # None is taken out
+        row.users |= {who.user} - {None}  # type: ignore[arg-type]  # None is taken out
+        row.turn_count += call.kind is CallKind.MODEL
+    by_session = {latch.session: latch for latch in latches if latch.session}
+    for row in found.values():
+        row.state = _state(row, by_session.get(row.id), now, idle)
+    return sorted(found.values(), key=lambda row: row.last_at, reverse=True)
+
+
+def _state(row: SessionRow, latch: Latch | None, now: datetime, idle: timedelta) -> str:
+    if latch is not None:
+        return "stopped"
+    return "running" if now - row.last_at < idle and row.spend.pending_nanos else "finished"
+
