@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, errors, fail, ledger, out, show
+from runguard_core.cli._app import (
+    AppOption,
+    Exit,
+    JsonOption,
+    PolicyOption,
+    StoreOption,
+    app,
+    errors,
+    fail,
+    ledger,
+    out,
+    show,
+)
 from runguard_core.guard import Guard
 from runguard_core.ledger import Store
 from runguard_core.policy import STARTER, Policy, load_policy, policy_schema
@@ -61,7 +73,9 @@ def reset_command(
     with ledger(store, app_name, policy) as (opened, loaded):
         dropped = _guard(opened, loaded, app_name).reset(scope, reason=reason, by=_person())
         document = {"scope": scope, "was_stopped": dropped, "reason": reason}
-        show(as_json, document, lambda: out.print(f"{scope} may run again." if dropped else f"{scope} was not stopped."))
+        show(
+            as_json, document, lambda: out.print(f"{scope} may run again." if dropped else f"{scope} was not stopped.")
+        )
 
 
 @app.command("kill")
@@ -82,13 +96,19 @@ def kill_command(
     with ledger(store, app_name, policy) as (opened, loaded):
         _guard(opened, loaded, app_name).kill(scope, reason=reason, by=_person())
         way = f'runguard reset {scope} --reason "..."'
-        show(as_json, {"scope": scope, "reason": reason, "undo": way}, lambda: out.print(f"{scope} is stopped. Undo: {way}"))
+        show(
+            as_json,
+            {"scope": scope, "reason": reason, "undo": way},
+            lambda: out.print(f"{scope} is stopped. Undo: {way}"),
+        )
 
 
 @app.command("prices")
 def prices_command(
     model: Annotated[str, typer.Argument(help="A model's name, as the request states it.")],
-    provider: Annotated[str | None, typer.Option("--provider", help="openai, anthropic, google, aws, azure, ...")] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", help="openai, anthropic, google, aws, azure, ...")
+    ] = None,
     policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -155,7 +175,11 @@ def policy_check(file: FileArgument = None, as_json: JsonOption = False) -> None
         names = [budget.name for budget in loaded.rules.budgets]
         document = {"file": loaded.file, "hash": loaded.hash, "app": loaded.content.app, "budgets": names}
         where = loaded.file or "no policy file: the defaults"
-        show(as_json, document, lambda: out.print(f"{where}: fine, {len(names)} budgets, hash {loaded.hash}", highlight=False))
+        show(
+            as_json,
+            document,
+            lambda: out.print(f"{where}: fine, {len(names)} budgets, hash {loaded.hash}", highlight=False),
+        )
 
 
 @policy_app.command("show")

@@ -55,7 +55,9 @@ def run_demo(console: Console) -> int:
     console.print(f"{path}\nNext: runguard sessions --store {path}\n      runguard explain {session} --store {path}",
                   highlight=False, soft_wrap=True)  # fmt: skip
     good = all(scenes)
-    console.print("[bold green]All three scenes ended as they should.[/]" if good else "[bold red]A scene went wrong.[/]")
+    console.print(
+        "[bold green]All three scenes ended as they should.[/]" if good else "[bold red]A scene went wrong.[/]"
+    )
     return Exit.OK if good else Exit.FOUND_WRONG
 
 
@@ -94,14 +96,20 @@ def _looping(console: Console, guard: Guard, session: str) -> bool:
     console.rule("2. A looping agent is stopped before its next request", align="left")
 
     def forever(request: Request) -> Reply:
-        return Reply(tool_calls=(ToolUse("search", {"query": "unicorns"}),), input_tokens=400 + 60 * request.index, output_tokens=18)
+        return Reply(
+            tool_calls=(ToolUse("search", {"query": "unicorns"}),),
+            input_tokens=400 + 60 * request.index,
+            output_tokens=18,
+        )
 
     with FakeProvider(forever) as provider, guard.session(session, user="bob"):
         try:
             _agent(provider.openai_url).invoke({"messages": [("user", "Find me a unicorn.")]})
         except StoppedError as stop:
             console.print(f"[red]■[/] {stop.rule}: {getattr(stop, 'verdict', stop)}", highlight=False)
-            console.print(f"The provider saw {provider.request_count} requests; LangGraph's own limit would have been 9,999 steps.")
+            console.print(
+                f"The provider saw {provider.request_count} requests; LangGraph's own limit would have been 9,999 steps."
+            )
             return provider.request_count == 3
     return False
 

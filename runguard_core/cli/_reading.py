@@ -93,7 +93,8 @@ def explain_command(
 @app.command("report")
 def report_command(
     by: Annotated[
-        list[str] | None, typer.Option("--by", help="feature, agent, model, tool, day, team, user, session, tag:KEY, ...")
+        list[str] | None,
+        typer.Option("--by", help="feature, agent, model, tool, day, team, user, session, tag:KEY, ..."),
     ] = None,
     since: SinceOption = None,
     store: StoreOption = None,
@@ -108,7 +109,9 @@ def report_command(
     with ledger(store, app_name, policy) as (opened, loaded):
         calls = opened.calls(CallFilter(app=app_name, since=since_of(since)))
         whole = total(calls)
-        sums = {key: spending(calls, key, loaded.rules.zone) for key in by or ("feature", "agent", "model", "tool", "day")}
+        sums = {
+            key: spending(calls, key, loaded.rules.zone) for key in by or ("feature", "agent", "model", "tool", "day")
+        }
         document = {
             "ledger": opened.url,
             "total": spend_json(whole),
@@ -138,7 +141,9 @@ def budget_command(
     with ledger(store, app_name, policy) as (opened, loaded):
         now = datetime.now(UTC)
         opened.expire(now)
-        live = [r for r in opened.accounts() if all_accounts or r.account.window_end is None or r.account.window_end > now]
+        live = [
+            r for r in opened.accounts() if all_accounts or r.account.window_end is None or r.account.window_end > now
+        ]
         rows = [(_budget_name(row, loaded), row) for row in live]
         document = {"ledger": opened.url, "accounts": [account_json(row, name) for name, row in rows]}
         show(as_json, document, lambda: render.print_accounts(out, rows) if rows else out.print("No budgets used yet."))
@@ -153,7 +158,11 @@ def _budget_name(row: AccountRow, policy: Policy) -> str | None:
     except ValueError:
         return None
     for budget in policy.rules.budgets:
-        same = budget.limit.unit.value == unit and budget.period.value == period and sorted(budget.per) == [k for k, _ in split]
+        same = (
+            budget.limit.unit.value == unit
+            and budget.period.value == period
+            and sorted(budget.per) == [k for k, _ in split]
+        )
         if same and [list(pair) for pair in budget.where] == where:
             return budget.name
     names = [value for _, value in where] + [key for key, _ in split]
@@ -182,7 +191,9 @@ def trips_command(
         }
 
         def text() -> None:
-            shown = [latch for latch in latches if latch.state is not LatchState.HALF_OPEN or latch.scope_kind == "session"]
+            shown = [
+                latch for latch in latches if latch.state is not LatchState.HALF_OPEN or latch.scope_kind == "session"
+            ]
             render.print_latches(out, shown[:limit])
             if not shown:
                 out.print("Nothing is stopped.")
@@ -211,10 +222,11 @@ def verify_command(
             for one in found:
                 out.print(f"[red]{one.where}[/]: recorded {one.recorded}, recomputed {one.recomputed}")
             if not found:
-                out.print(f"{opened.url}: {counts['entries']} entries and {counts['accounts']} accounts agree.", highlight=False)
+                out.print(
+                    f"{opened.url}: {counts['entries']} entries and {counts['accounts']} accounts agree.",
+                    highlight=False,
+                )
 
         show(as_json, document, text)
         if found:
             raise typer.Exit(Exit.FOUND_WRONG)
-
-

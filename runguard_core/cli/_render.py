@@ -152,7 +152,11 @@ def _print_origins(console: Console, found: Explained) -> None:
     for row in found.origins:
         again = f"{format_usd(row.again_nanos)} in {row.again_count} turns" if row.again_count else ""
         table.add_row(
-            escape(_origin(row.origin)), format_usd(row.nanos), bar(row.nanos / whole), format_usd(row.first_nanos), again
+            escape(_origin(row.origin)),
+            format_usd(row.nanos),
+            bar(row.nanos / whole),
+            format_usd(row.first_nanos),
+            again,
         )
     console.print(table)
 
@@ -160,9 +164,12 @@ def _print_origins(console: Console, found: Explained) -> None:
 def _origin(origin: str) -> str:
     if origin.startswith("tool:"):
         return f"results of {origin.removeprefix('tool:')}"
-    return {"tools": "tool schemas", "user": "user messages", "assistant": "earlier answers", "system": "system prompt"}.get(
-        origin, origin
-    )
+    return {
+        "tools": "tool schemas",
+        "user": "user messages",
+        "assistant": "earlier answers",
+        "system": "system prompt",
+    }.get(origin, origin)
 
 
 def print_accounts(console: Console, rows: Sequence[tuple[str | None, AccountRow]]) -> None:

@@ -83,7 +83,11 @@ def _environment(
         "PYTHONPATH": os.pathsep.join(paths), "RUNGUARD_RUN_ID": run, "RUNGUARD_RUN_SESSION": session,
         "RUNGUARD_RUN_REPORT": str(report), "RUNGUARD_APP": name,
     }  # fmt: skip
-    optional = {"RUNGUARD_RUN_BUDGET": budget, "RUNGUARD_STORE": store, "RUNGUARD_POLICY": str(policy) if policy else None}
+    optional = {
+        "RUNGUARD_RUN_BUDGET": budget,
+        "RUNGUARD_STORE": store,
+        "RUNGUARD_POLICY": str(policy) if policy else None,
+    }
     return env | {key: value for key, value in optional.items() if value}
 
 

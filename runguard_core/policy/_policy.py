@@ -95,7 +95,9 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
         "error_streak": shape.ErrorStreakTable, "detectors": shape.DetectorsTable, "tools": shape.ToolTable,
         "agents": shape.AgentTable, "prices": shape.PriceTable,
     }  # fmt: skip
-    table = next((tables[part] for part in reversed(location[:-1]) if isinstance(part, str) and part in tables), PolicyFile)
+    table = next(
+        (tables[part] for part in reversed(location[:-1]) if isinstance(part, str) and part in tables), PolicyFile
+    )
     return sorted(table.model_fields)
 
 
@@ -111,9 +113,7 @@ def _rules(content: PolicyFile, digest: str) -> Rules:
     }  # fmt: skip
     who = {key: getattr(content, key) for key in ("feature", "team", "owner", "release") if getattr(content, key)}
     budgets = [_budget(table, index) for index, table in enumerate(content.budgets)]
-    return rules_of(
-        content.app, budgets, mode=content.mode, session_usd=None, daily_usd=None, **who, **settings
-    )
+    return rules_of(content.app, budgets, mode=content.mode, session_usd=None, daily_usd=None, **who, **settings)
 
 
 def _budget(table: Any, index: int) -> Budget:
@@ -157,7 +157,9 @@ def _prices(tables: Mapping[str, PriceTable]) -> dict[str, PriceOverride]:
         given = {key: value for key, value in table.model_dump(exclude={"same_as"}).items() if value is not None}
         if bool(given) == bool(table.same_as):
             raise PolicyError(key=f"prices.{model}", expected="either same_as or prices such as input_usd_per_mtok")
-        nanos = {key.removesuffix("_usd_per_mtok"): _nanos(value, f"prices.{model}.{key}") for key, value in given.items()}
+        nanos = {
+            key.removesuffix("_usd_per_mtok"): _nanos(value, f"prices.{model}.{key}") for key, value in given.items()
+        }
         found[model] = PriceOverride(same_as=table.same_as, nanos_per_mtok=nanos)
     return found
 

@@ -1,6 +1,6 @@
 """The file that `runguard policy init` writes."""
 
-STARTER = '''# What RunGuard may let an agent spend. `runguard policy check` reads it, `runguard policy schema` says what may stand here.
+STARTER = """# What RunGuard may let an agent spend. `runguard policy check` reads it, `runguard policy schema` says what may stand here.
 app = "my-agent"
 mode = "enforce"                 # enforce | observe (count and announce only) | off
 
@@ -23,4 +23,4 @@ stop_after = 3                   # the 3rd equal call in a row with equal result
 
 # [prices."my-deployment"]
 # same_as = "gpt-4o-mini"
-'''
+"""

@@ -145,4 +145,3 @@ def _shares(call: CallRecord, nanos: int) -> list[tuple[PromptPart, int]]:
         left -= share
         found.append((part, share))
     return found
-

@@ -129,9 +129,7 @@ class SessionRow:
     state: str = "finished"
 
 
-def sessions(
-    calls: Iterable[CallRecord], latches: Iterable[Latch], now: datetime, idle: timedelta
-) -> list[SessionRow]:
+def sessions(calls: Iterable[CallRecord], latches: Iterable[Latch], now: datetime, idle: timedelta) -> list[SessionRow]:
     """Sessions by their latest call, the newest first."""
     found: dict[tuple[str, str], SessionRow] = {}
     for call in calls:
@@ -156,4 +154,3 @@ def _state(row: SessionRow, latch: Latch | None, now: datetime, idle: timedelta)
     if latch is not None:
         return "stopped"
     return "running" if now - row.last_at < idle and row.spend.pending_nanos else "finished"
-

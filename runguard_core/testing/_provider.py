@@ -192,17 +192,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("x-request-id", f"req-{request.index}")
-        self.send_header("connection", "close")
+        self.send_header("transfer-encoding", "chunked")  # so that a client can tell a cut from an end
         self.end_headers()
         if not reply.gate_after_chunks:
             self.owner.wait(reply)
         for piece in wire.stream_of(request, finish):
             if reply.cut_after_chunks is not None and request.chunks_written >= reply.cut_after_chunks:
-                self.connection.close()
                 return
             if reply.gate_after_chunks and request.chunks_written == reply.gate_after_chunks:
                 self.owner.wait(reply)
-            self.wfile.write(wire.encode(piece))
-            self.wfile.flush()
+            encoded = wire.encode(piece)
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(encoded), encoded))
             request.chunks_written += 1
+        self.wfile.write(b"0\r\n\r\n")
         request.is_complete = True

@@ -1,0 +1,56 @@
+"""What every test shares: no real state directory, no tracing, nothing left pending."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from runguard_core import Guard
+
+os.environ["LANGSMITH_TRACING"] = "false"
+settings.register_profile(
+    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's ledgers or policy."""
+    for name in list(os.environ):
+        if name.startswith("RUNGUARD_") and name != "RUNGUARD_DATA":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("RUNGUARD_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def make_guard() -> Iterator[Callable[..., Guard]]:
+    """Guards on a ledger in memory, closed at the end."""
+    made: list[Guard] = []
+
+    def make(**settings: object) -> Guard:
+        settings.setdefault("app", "test")
+        settings.setdefault("store", "memory://")
+        guard = Guard(**settings)  # type: ignore[arg-type]  # whatever the test says
+        made.append(guard)
+        return guard
+
+    yield make
+    for guard in made:
+        guard.close()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Recorded data of others: RUNGUARD_DATA, or ../shared/data beside the checkout."""
+    place = Path(os.environ.get("RUNGUARD_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not place.is_dir():
+        pytest.skip(
+            f"{place} is not here (RUNGUARD_DATA): recorded data of others are not compared, our own recordings are"
+        )
+    return place
