@@ -48,9 +48,7 @@ BY_HAND = [
 def theirs(usage: Usage) -> TheirUsage:
     """Our counts under their names; zeros are left out, as a provider would."""
     values = {key: getattr(usage, name) for key, name in zip(GENAI_KEYS, USAGE_FIELDS, strict=True)}
-    return TheirUsage(
-        **{key: value for key, value in values.items() if value or key in {"input_tokens", "output_tokens"}}
-    )
+    return TheirUsage(**{key: value for key, value in values.items() if value or key in {"input_tokens", "output_tokens"}})
 
 
 def nanos_up(usd: Decimal) -> int:

@@ -79,7 +79,7 @@ class Attribution:
     def with_values(self, **values: Any) -> Attribution:
         """A copy with some dimensions set; None leaves a dimension as it is, tags are merged."""
         tags = values.pop("tags", None)
-        kept = {name: clean(v) if isinstance(v, str) else v for name, v in values.items() if v is not None}
+        kept: dict[str, Any] = {name: clean(v) if isinstance(v, str) else v for name, v in values.items() if v is not None}
         if tags:
             kept["tags"] = merge_tags(self.tags, tags)
         return replace(self, **kept) if kept else self

@@ -91,7 +91,7 @@ class RefusedError(StoppedError):
 
     rule = "budget"
 
-    def __init__(  # noqa: PLR0913  one keyword a fact, all of them needed to explain the refusal
+    def __init__(
         self,
         *,
         budget: str,

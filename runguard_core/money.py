@@ -50,9 +50,13 @@ def usd_to_nanos(value: object) -> int:
         InvalidAmountError: not an amount, or above 2**62 nano-USD (about 4.6 billion USD).
     """
     number = to_decimal(value.strip().removeprefix("$") if isinstance(value, str) else value)
-    if number > MAX_AMOUNT // NANOS_PER_USD:
-        raise InvalidAmountError(value, "at most 4611686018 USD")
-    return int((number * NANOS_PER_USD).to_integral_value(rounding=ROUND_HALF_EVEN))
+    if number > MAX_AMOUNT // NANOS_PER_USD + 1 or (nanos := _rounded(number)) > MAX_AMOUNT:
+        raise InvalidAmountError(value, "at most 4611686018.427387904 USD")
+    return nanos
+
+
+def _rounded(usd: Decimal) -> int:
+    return int((usd * NANOS_PER_USD).to_integral_value(rounding=ROUND_HALF_EVEN))
 
 
 def nanos_to_usd(nanos: int) -> Decimal:
@@ -63,12 +67,7 @@ def nanos_to_usd(nanos: int) -> Decimal:
 def format_usd(nanos: int) -> str:
     """For people: "$12.34", "$0.0123", "$0.000001"; four significant digits below a cent, never "$0" for a positive amount."""
     sign, nanos = ("-", -nanos) if nanos < 0 else ("", nanos)
-    if (
-        nanos == 0
-        or nanos >= NANOS_PER_USD // 100
-        and nanos % (NANOS_PER_USD // 100) == 0
-        or nanos >= 10 * NANOS_PER_USD
-    ):
+    if nanos == 0 or (nanos >= NANOS_PER_USD // 100 and nanos % (NANOS_PER_USD // 100) == 0) or nanos >= 10 * NANOS_PER_USD:
         return f"{sign}${Decimal(nanos) / NANOS_PER_USD:,.2f}"
     if nanos >= NANOS_PER_USD // 100:
         return f"{sign}${Decimal(nanos) / NANOS_PER_USD:,.4f}"

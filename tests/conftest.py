@@ -12,9 +12,7 @@ from hypothesis import HealthCheck, settings
 from runguard_core import Guard
 
 os.environ["LANGSMITH_TRACING"] = "false"
-settings.register_profile(
-    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("default")
 
 
@@ -50,7 +48,5 @@ def shared_data() -> Path:
     """Recorded data of others: RUNGUARD_DATA, or ../shared/data beside the checkout."""
     place = Path(os.environ.get("RUNGUARD_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not place.is_dir():
-        pytest.skip(
-            f"{place} is not here (RUNGUARD_DATA): recorded data of others are not compared, our own recordings are"
-        )
+        pytest.skip(f"{place} is not here (RUNGUARD_DATA): recorded data of others are not compared, our own recordings are")
     return place

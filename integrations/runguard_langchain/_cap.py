@@ -54,9 +54,7 @@ def _capping(cls: type[Any]) -> type[Any]:
         def _stream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Iterator[Any]:
             yield from super()._stream(messages, stop, run_manager, **_capped(run_manager, kwargs))
 
-        async def _astream(
-            self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
-        ) -> AsyncIterator[Any]:
+        async def _astream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> AsyncIterator[Any]:
             async for chunk in super()._astream(messages, stop, run_manager, **_capped(run_manager, kwargs)):
                 yield chunk
 

@@ -118,9 +118,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         """Settle what LangChain left open below."""
         self._leave(run_id)
 
-    def on_chain_error(
-        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
-    ) -> None:
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Settle what LangChain left open below."""
         self._leave(run_id)
 
@@ -164,11 +162,9 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
 
     def on_llm_end(self, response: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Post what the answer cost."""
-        self._finish(run_id, lambda node: translate.completed(response))
+        self._finish(run_id, lambda _: translate.completed(response))
 
-    def on_llm_error(
-        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
-    ) -> None:
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Void, or charge what is known."""
         self._finish(run_id, lambda node: translate.failed(error, kwargs.get("response"), node.seen_chars))
 
@@ -198,18 +194,14 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
 
     def on_tool_end(self, output: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Digest the result."""
-        self._finish(run_id, lambda node: translate.tool_outcome(output))
+        self._finish(run_id, lambda _: translate.tool_outcome(output))
 
-    def on_tool_error(
-        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
-    ) -> None:
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """A failure of the tool; a pause for a human and a stop further down are none."""
         if isinstance(error, (StoppedError, GraphBubbleUp)):
-            self._finish(run_id, lambda node: Outcome(kind=OutcomeKind.CANCELLED))
+            self._finish(run_id, lambda _: Outcome(kind=OutcomeKind.CANCELLED))
         else:
-            self._finish(
-                run_id, lambda node: Outcome(kind=OutcomeKind.FAILED, error=f"{type(error).__name__}: {error}"[:300])
-            )
+            self._finish(run_id, lambda _: Outcome(kind=OutcomeKind.FAILED, error=f"{type(error).__name__}: {error}"[:300]))
 
     def output_cap(self, run_id: UUID) -> int | None:
         """The output limit that was reserved for a model call in progress; None: leave the request's own."""
@@ -338,6 +330,6 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         """Reading a framework's object must not break the program."""
         try:
             return translate_it()
-        except Exception:
+        except Exception:  # noqa: BLE001  a framework's object may raise anything, and observing never does
             _log.exception("RunGuard could not read LangChain's call; it is charged by estimate")
             return None

@@ -23,6 +23,12 @@ class RunGuardState(AgentState[Any]):
     runguard_run: NotRequired[Annotated[str, PrivateStateAttr]]
 
 
+def _run_of(request: Any) -> str | None:
+    """The run that `before_agent` opened."""
+    found = request.state.get("runguard_run")
+    return str(found) if found is not None else None
+
+
 class RunGuardMiddleware(AgentMiddleware[Any, Any, Any]):
     """Ends a stopped agent with an ordinary last message instead of an exception.
 
@@ -48,7 +54,7 @@ class RunGuardMiddleware(AgentMiddleware[Any, Any, Any]):
     def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
         """A stop ends the agent."""
         try:
-            with activate(self.guard, run=request.state.get("runguard_run")):
+            with activate(self.guard, run=_run_of(request)):
                 return handler(request)
         except StoppedError as stop:
             return ModelResponse(result=[self._last(stop)])
@@ -56,7 +62,7 @@ class RunGuardMiddleware(AgentMiddleware[Any, Any, Any]):
     async def awrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Awaitable[Any]]) -> Any:
         """As `wrap_model_call`."""
         try:
-            with activate(self.guard, run=request.state.get("runguard_run")):
+            with activate(self.guard, run=_run_of(request)):
                 return await handler(request)
         except StoppedError as stop:
             return ModelResponse(result=[self._last(stop)])
@@ -64,7 +70,7 @@ class RunGuardMiddleware(AgentMiddleware[Any, Any, Any]):
     def wrap_tool_call(self, request: Any, handler: Callable[..., Any]) -> Any:
         """A stopped tool answers with an error; the next model call ends the agent."""
         try:
-            with activate(self.guard, run=request.state.get("runguard_run")):
+            with activate(self.guard, run=_run_of(request)):
                 return handler(request)
         except StoppedError as stop:
             return self._answer(request, stop)
@@ -72,7 +78,7 @@ class RunGuardMiddleware(AgentMiddleware[Any, Any, Any]):
     async def awrap_tool_call(self, request: Any, handler: Callable[..., Awaitable[Any]]) -> Any:
         """As `wrap_tool_call`."""
         try:
-            with activate(self.guard, run=request.state.get("runguard_run")):
+            with activate(self.guard, run=_run_of(request)):
                 return await handler(request)
         except StoppedError as stop:
             return self._answer(request, stop)

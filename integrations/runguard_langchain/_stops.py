@@ -11,7 +11,7 @@ from typing import Any
 from runguard_core import RefusedError, StoppedError, TrippedError
 
 try:
-    from langgraph.errors import GraphBubbleUp
+    from langgraph.errors import GraphBubbleUp as GraphBubbleUp  # noqa: PLC0414  re-exported
 except ImportError:  # LangChain without LangGraph: there is nothing to pass through
     GraphBubbleUp = Exception  # type: ignore[assignment,misc]
 

@@ -48,7 +48,7 @@ class Budget:
     landing_amount: int
     is_shared: bool
 
-    def __init__(  # noqa: PLR0913  a budget is what its user says about it, one keyword a thought
+    def __init__(
         self,
         limit: object,
         *,

@@ -19,7 +19,7 @@ _COUNTED = {
     "turn": Unit.TURNS, "turns": Unit.TURNS,
     "tool call": Unit.TOOL_CALLS, "tool calls": Unit.TOOL_CALLS, "tool_calls": Unit.TOOL_CALLS,
 }  # fmt: skip
-_SECONDS = {
+_SECONDS: dict[str, Decimal | int] = {
     "ms": Decimal("0.001"), "s": 1, "sec": 1, "second": 1, "seconds": 1, "m": 60, "min": 60, "minute": 60,
     "minutes": 60, "h": 3600, "hour": 3600, "hours": 3600, "d": 86400, "day": 86400, "days": 86400,
 }  # fmt: skip
@@ -38,7 +38,7 @@ class Limit:
 
 
 def show_amount(amount: int, unit: Unit) -> str:
-    """ "0.50 USD", "40 turns", "600 seconds"."""
+    """For people: "0.50 USD", "40 turns", "600 seconds"."""
     return f"{in_units(amount, unit):,f} {unit.value}"
 
 
@@ -97,7 +97,7 @@ def _whole(number: Decimal, text: str) -> int:
 
 
 def parse_share(value: object, limit: Limit, *, key: str) -> int:
-    """ "2 %" of a limit, or an amount in the same unit, as smallest parts (rounded down)."""
+    """A share ("2 %") of a limit, or an amount in the same unit, as smallest parts (rounded down)."""
     if isinstance(value, str) and value.strip().endswith("%"):
         try:
             share = Decimal(value.strip()[:-1].strip()) / 100

@@ -30,9 +30,7 @@ class Period(StrEnum):
     @property
     def splits_by(self) -> tuple[str, ...]:
         """Dimensions that a period implies: a turn is numbered within its run."""
-        return {Period.TURN: ("run", "instance", "turn"), Period.RUN: ("run",), Period.SESSION: ("session",)}.get(
-            self, ()
-        )
+        return {Period.TURN: ("run", "instance", "turn"), Period.RUN: ("run",), Period.SESSION: ("session",)}.get(self, ())
 
 
 _CALENDAR = frozenset({Period.HOUR, Period.DAY, Period.WEEK, Period.MONTH})

@@ -73,9 +73,7 @@ def reset_command(
     with ledger(store, app_name, policy) as (opened, loaded):
         dropped = _guard(opened, loaded, app_name).reset(scope, reason=reason, by=_person())
         document = {"scope": scope, "was_stopped": dropped, "reason": reason}
-        show(
-            as_json, document, lambda: out.print(f"{scope} may run again." if dropped else f"{scope} was not stopped.")
-        )
+        show(as_json, document, lambda: out.print(f"{scope} may run again." if dropped else f"{scope} was not stopped."))
 
 
 @app.command("kill")
@@ -106,9 +104,7 @@ def kill_command(
 @app.command("prices")
 def prices_command(
     model: Annotated[str, typer.Argument(help="A model's name, as the request states it.")],
-    provider: Annotated[
-        str | None, typer.Option("--provider", help="openai, anthropic, google, aws, azure, ...")
-    ] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="openai, anthropic, google, aws, azure, ...")] = None,
     policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -147,9 +143,7 @@ def _price_rows(rates: Rates) -> dict[str, dict[str, str]]:
         "input": Usage(input_tokens=million),
         "cache read": Usage(input_tokens=million, cache_read_input_tokens=million),
         "cache write": Usage(input_tokens=million, cache_creation_input_tokens=million),
-        "write 1h": Usage(
-            input_tokens=million, cache_creation_input_tokens=million, cache_creation_1h_input_tokens=million
-        ),
+        "write 1h": Usage(input_tokens=million, cache_creation_input_tokens=million, cache_creation_1h_input_tokens=million),
         "output": Usage(output_tokens=million),
     }
     tables = {"standard": rates.base} | {f"prompt above {start:,}": table for start, table in rates.tiers}

@@ -45,9 +45,7 @@ out, err = Console(soft_wrap=False), Console(stderr=True)
 
 StoreOption = Annotated[str | None, typer.Option("--store", help="The ledger's URL, e.g. sqlite:///runguard.db.")]
 AppOption = Annotated[str | None, typer.Option("--app", help="Whose default ledger to read.")]
-PolicyOption = Annotated[
-    Path | None, typer.Option("--policy", help="Policy file; else RUNGUARD_POLICY, ./runguard.toml.")
-]
+PolicyOption = Annotated[Path | None, typer.Option("--policy", help="Policy file; else RUNGUARD_POLICY, ./runguard.toml.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 
 
@@ -93,11 +91,7 @@ def ledger(store: str | None, app_name: str | None, policy: Path | None) -> Iter
 
 def _default_url(app_name: str | None, policy: Policy) -> str:
     if app_name is None and policy.file is None and policy.content.app == "default":
-        found = (
-            sorted(state_directory().glob("*.db"), key=lambda p: p.stat().st_mtime)
-            if state_directory().is_dir()
-            else []
-        )
+        found = sorted(state_directory().glob("*.db"), key=lambda p: p.stat().st_mtime) if state_directory().is_dir() else []
         if found:
             return f"sqlite:///{found[-1]}"
     return f"sqlite:///{default_path(app_name or policy.content.app)}"

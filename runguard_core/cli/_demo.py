@@ -55,9 +55,7 @@ def run_demo(console: Console) -> int:
     console.print(f"{path}\nNext: runguard sessions --store {path}\n      runguard explain {session} --store {path}",
                   highlight=False, soft_wrap=True)  # fmt: skip
     good = all(scenes)
-    console.print(
-        "[bold green]All three scenes ended as they should.[/]" if good else "[bold red]A scene went wrong.[/]"
-    )
+    console.print("[bold green]All three scenes ended as they should.[/]" if good else "[bold red]A scene went wrong.[/]")
     return Exit.OK if good else Exit.FOUND_WRONG
 
 
@@ -117,6 +115,7 @@ def _looping(console: Console, guard: Guard, session: str) -> bool:
 def _burst(console: Console, session: str) -> bool:
     console.rule(f"3. {_ATTEMPTS} concurrent calls of $0.01 against a cap of $0.10", align="left")
     from langchain_openai import ChatOpenAI  # noqa: PLC0415
+
     from runguard_langchain import activate  # noqa: PLC0415  # type: ignore[import-not-found]
 
     cap = Budget("0.10 USD", name="burst", where={"session": session})

@@ -29,7 +29,7 @@ from runguard_core.reports import (
 
 
 def since_of(text: str | None) -> datetime | None:
-    """ "24h", "7d", "90m" back from now, or an ISO date or time."""
+    """So long ago ("24h", "7d", "90m"), or an ISO date or time."""
     if text is None:
         return None
     try:
@@ -109,9 +109,7 @@ def report_command(
     with ledger(store, app_name, policy) as (opened, loaded):
         calls = opened.calls(CallFilter(app=app_name, since=since_of(since)))
         whole = total(calls)
-        sums = {
-            key: spending(calls, key, loaded.rules.zone) for key in by or ("feature", "agent", "model", "tool", "day")
-        }
+        sums = {key: spending(calls, key, loaded.rules.zone) for key in by or ("feature", "agent", "model", "tool", "day")}
         document = {
             "ledger": opened.url,
             "total": spend_json(whole),
@@ -141,9 +139,7 @@ def budget_command(
     with ledger(store, app_name, policy) as (opened, loaded):
         now = datetime.now(UTC)
         opened.expire(now)
-        live = [
-            r for r in opened.accounts() if all_accounts or r.account.window_end is None or r.account.window_end > now
-        ]
+        live = [r for r in opened.accounts() if all_accounts or r.account.window_end is None or r.account.window_end > now]
         rows = [(_budget_name(row, loaded), row) for row in live]
         document = {"ledger": opened.url, "accounts": [account_json(row, name) for name, row in rows]}
         show(as_json, document, lambda: render.print_accounts(out, rows) if rows else out.print("No budgets used yet."))
@@ -158,11 +154,7 @@ def _budget_name(row: AccountRow, policy: Policy) -> str | None:
     except ValueError:
         return None
     for budget in policy.rules.budgets:
-        same = (
-            budget.limit.unit.value == unit
-            and budget.period.value == period
-            and sorted(budget.per) == [k for k, _ in split]
-        )
+        same = budget.limit.unit.value == unit and budget.period.value == period and sorted(budget.per) == [k for k, _ in split]
         if same and [list(pair) for pair in budget.where] == where:
             return budget.name
     names = [value for _, value in where] + [key for key, _ in split]
@@ -191,9 +183,7 @@ def trips_command(
         }
 
         def text() -> None:
-            shown = [
-                latch for latch in latches if latch.state is not LatchState.HALF_OPEN or latch.scope_kind == "session"
-            ]
+            shown = [latch for latch in latches if latch.state is not LatchState.HALF_OPEN or latch.scope_kind == "session"]
             render.print_latches(out, shown[:limit])
             if not shown:
                 out.print("Nothing is stopped.")

@@ -41,9 +41,7 @@ class Repeat:
         if history.outcomes_agree(1, self.warn_after - 1) is not True:
             return None
         evidence = f"{step.tool} was called {rounds} times in a row with equal arguments and equal results"
-        return Verdict(
-            rule=self.rule, severity=Severity.WARN, evidence=evidence, marks=(step.signature,), repeat_count=rounds
-        )
+        return Verdict(rule=self.rule, severity=Severity.WARN, evidence=evidence, marks=(step.signature,), repeat_count=rounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +85,7 @@ class Cycle:
         return None
 
 
-def judge_round(
-    rule: str, history: History, tool: str, signature: str, *, period: int, stop_after: int
-) -> Verdict | None:
+def judge_round(rule: str, history: History, tool: str, signature: str, *, period: int, stop_after: int) -> Verdict | None:
     """A stop, when this call would complete round number `stop_after` and nothing has changed from round to round."""
     needed = period * (stop_after - 1)
     matched = history.would_match(period, signature)
@@ -107,9 +103,7 @@ def judge_round(
         names = " -> ".join(round_names(history, period))
         evidence = f"the round {names} would be made for the {ordinal(rounds)} time with equal arguments and {outcomes}"
         marks = round_marks(history, period)
-    return Verdict(
-        rule=rule, severity=Severity.STOP, evidence=evidence, marks=marks, repeat_count=rounds, period=period
-    )
+    return Verdict(rule=rule, severity=Severity.STOP, evidence=evidence, marks=marks, repeat_count=rounds, period=period)
 
 
 def is_uniform(history: History, period: int) -> bool:

@@ -104,11 +104,11 @@ def _reserve(engine: Engine, it: Candidate) -> Reservation:
         return unverified(engine, it, error, priced, record, holds)
     if isinstance(result, Refusal):
         refusing.refuse(engine, it, result, claims)
-    assert isinstance(result, Reserved)  # noqa: S101  the other case has raised
+    assert isinstance(result, Reserved)
     return _admitted(engine, it, priced, record, holds, claims, result)
 
 
-def _admitted(  # noqa: PLR0913  the facts of one admission, all needed by the reservation
+def _admitted(
     engine: Engine,
     it: Candidate,
     priced: Priced,

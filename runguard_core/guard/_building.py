@@ -26,7 +26,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "quote": ("quote", lambda value: choice(QuoteMode, value, "quote")),
     "unpriced": ("unpriced", lambda value: choice(Unpriced, value, "unpriced")),
     "on_store_error": ("on_store_error", lambda value: choice(OnStoreError, value, "on_store_error")),
-    "timezone": ("zone", lambda value: zone_of(value)),
+    "timezone": ("zone", lambda value: zone_of(value)),  # noqa: PLW0108  defined below
     "tool_prices_usd": (
         "tool_prices_nanos",
         lambda value: {k: nanos_of(v, f"tools.{k}.price_usd") for k, v in value.items()},
@@ -40,7 +40,7 @@ _PLAIN = frozenset({
 })  # fmt: skip
 
 
-def rules_of(  # noqa: PLR0913
+def rules_of(
     app: str, budgets: Iterable[Budget], *, mode: str | Mode, session_usd: object, daily_usd: object, **settings: Any
 ) -> Rules:
     """Rules from a constructor's keywords.
@@ -110,9 +110,7 @@ def zone_of(value: str | tzinfo) -> tzinfo:
     try:
         return ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        raise PolicyError(
-            key="timezone", expected=f'expected a name such as "Europe/Zurich", got {value!r:.80}'
-        ) from None
+        raise PolicyError(key="timezone", expected=f'expected a name such as "Europe/Zurich", got {value!r:.80}') from None
 
 
 def open_store_for(app: str, store: str | Store | None) -> Store:

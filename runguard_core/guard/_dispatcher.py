@@ -106,7 +106,7 @@ class Dispatcher:
     def _heartbeat(self) -> None:
         try:
             self._beat()
-        except Exception:
+        except Exception:  # noqa: BLE001  the thread must outlive any store's failure
             _log.exception("RunGuard could not renew its holds; they expire and are charged at their quotes")
 
     def _deliver(self, event: Event, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -115,7 +115,7 @@ class Dispatcher:
                 returned = listener(event)
                 if inspect.isawaitable(returned):
                     self._await(returned, loop)
-            except Exception:
+            except Exception:  # noqa: BLE001  a user's listener may raise anything
                 _log.exception("a RunGuard listener failed on event %s", event.kind)
 
     def _await(self, awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> None:
@@ -131,5 +131,5 @@ class Dispatcher:
 async def _logged(awaitable: Awaitable[Any]) -> None:
     try:
         await awaitable
-    except Exception:
+    except Exception:  # noqa: BLE001  a user's listener may raise anything
         _log.exception("an asynchronous RunGuard listener failed")

@@ -14,6 +14,7 @@ from runguard_core.attribution import Attribution, clean
 from runguard_core.budgets import Budget, Mode
 from runguard_core.calls import Call
 from runguard_core.clock import Clock, SystemClock
+from runguard_core.detectors import Fingerprint
 from runguard_core.errors import PolicyError
 from runguard_core.guard._admitting import admit
 from runguard_core.guard._ambient import current_session
@@ -27,7 +28,6 @@ from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import Rules
 from runguard_core.guard._session import Session, end_run
 from runguard_core.ledger import Latch, Store
-from runguard_core.detectors import Fingerprint
 
 
 class Guard(PlainCalls):
@@ -36,7 +36,7 @@ class Guard(PlainCalls):
     Safe to use from any number of threads, tasks and (with a file ledger) processes.
     """
 
-    def __init__(  # noqa: PLR0913  the constructor is the policy for those who write none; all by keyword
+    def __init__(
         self,
         *,
         app: str = "default",
@@ -106,7 +106,7 @@ class Guard(PlainCalls):
         """Where the book is kept."""
         return self._engine.store
 
-    def session(  # noqa: PLR0913  one keyword a dimension
+    def session(
         self,
         id: str | None = None,  # noqa: A002  the user's word for it
         *,
@@ -191,9 +191,7 @@ class Guard(PlainCalls):
     def _scope(self, scope: str) -> tuple[str, str]:
         kind, colon, value = scope.partition(":")
         if kind not in breaker.SCOPES or (kind != "app" and not value):
-            raise PolicyError(
-                key="scope", expected=f'expected "app" or KIND:ID with KIND in {", ".join(breaker.SCOPES)}'
-            )
+            raise PolicyError(key="scope", expected=f'expected "app" or KIND:ID with KIND in {", ".join(breaker.SCOPES)}')
         return kind, clean(value) if colon and value else self.app
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -228,9 +226,7 @@ class Guard(PlainCalls):
         """The guard itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """As `close`."""
         self.close()
 

@@ -78,7 +78,7 @@ def trip(engine: Engine, it: Candidate, verdict: Verdict) -> NoReturn:
 
 def refuse(engine: Engine, it: Candidate, refusal: Refusal, claims: list[Claim]) -> NoReturn:
     """A budget said no: say which and why; latch the run only when waiting for pending calls cannot help."""
-    error = refused_error(refusal, claims, it.at)
+    error = refused_error(refusal, claims)
     said = [
         ev.event(ev.CALL_REFUSED, ev.STOP, str(error), it.who, it.at, budget=error.budget, unit=error.unit,
                  limit=str(error.limit), posted=str(error.posted), pending=str(error.pending),
@@ -92,7 +92,7 @@ def refuse(engine: Engine, it: Candidate, refusal: Refusal, claims: list[Claim])
     raise_stop(it, error)
 
 
-def refused_error(refusal: Refusal, claims: list[Claim], at: datetime) -> RefusedError:
+def refused_error(refusal: Refusal, claims: list[Claim]) -> RefusedError:
     """The refusal with its arithmetic, in whole units."""
     hold, balance, unit = refusal.hold, refusal.balance, refusal.hold.account.unit
     limit = hold.limit or 0
@@ -140,9 +140,7 @@ def unpriced(engine: Engine, it: Candidate, unknown: UnknownModelError, claims: 
     say_once(engine, it, ev.CALL_UNPRICED, ev.WARN, str(unknown), unknown.model[:80])
 
 
-def say_once(  # noqa: PLR0913
-    engine: Engine, it: Candidate, kind: str, severity: str, message: str, key: str
-) -> None:
+def say_once(engine: Engine, it: Candidate, kind: str, severity: str, message: str, key: str) -> None:
     """Announce something once per run and rule, however often it happens."""
     mark = f"{kind}:{key}"
     with it.state.lock:
@@ -152,9 +150,7 @@ def say_once(  # noqa: PLR0913
     engine.announce([ev.event(kind, severity, message, it.who, it.at, rule=key)])
 
 
-def passed(
-    engine: Engine, it: Candidate, holds: tuple[Hold, ...], claims: list[Claim], result: Reserved
-) -> list[Event]:
+def passed(engine: Engine, it: Candidate, holds: tuple[Hold, ...], claims: list[Claim], result: Reserved) -> list[Event]:
     """Thresholds that this reserve passed, and observed limits that it would have broken."""
     said: list[Event] = []
     balances = {hold.account.key: balance for hold, balance in zip(holds, result.balances, strict=True)}
@@ -165,12 +161,12 @@ def passed(
         balance = balances[hold.account.key]
         used = balance.posted + balance.pending
         if hold.limit is None and used > limit:
-            said += _would_refuse(engine, it, claim, used)
+            said += _would_refuse(it, claim, used)
         said += _thresholds(engine, it, claim, used, used - hold.amount)
     return said
 
 
-def _would_refuse(engine: Engine, it: Candidate, claim: Claim, used: int) -> list[Event]:
+def _would_refuse(it: Candidate, claim: Claim, used: int) -> list[Event]:
     mark = f"{ev.WOULD_REFUSE}:{claim.hold.account.key}"
     with it.state.lock:
         if mark in it.state.announced:

@@ -41,8 +41,21 @@ class Reservation:
     """
 
     __slots__ = (
-        "_engine", "_holds", "is_abandoned", "_it", "_rates", "_record", "started", "attribution", "call", "call_id",
-        "max_output_tokens", "quote", "settled", "settlement", "step",
+        "_engine",
+        "_holds",
+        "_it",
+        "_rates",
+        "_record",
+        "attribution",
+        "call",
+        "call_id",
+        "is_abandoned",
+        "max_output_tokens",
+        "quote",
+        "settled",
+        "settlement",
+        "started",
+        "step",
     )  # fmt: skip
 
     def __init__(
@@ -83,7 +96,7 @@ class Reservation:
             return
         try:
             self._close(self._it, self._record, self.quote, outcome)
-        except Exception:
+        except Exception:  # noqa: BLE001  settling is observing, and observing never raises
             _log.exception("RunGuard could not settle call %s; its hold will be charged at the quote", self.call_id)
         finally:
             self._engine.pending.pop(self.call_id, None)
@@ -111,9 +124,7 @@ class Reservation:
         """The reservation itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Unsettled at the end of the block: charged at the quote, as failed or as completed without usage."""
         if not self.settled:
             how = OutcomeKind.COMPLETED if error is None else _kind_of(error)
@@ -134,9 +145,9 @@ class Reservation:
         said = self._said(it, record, outcome, charge)
         self.settlement = settlement_of(outcome, charge, self._holds, at, seconds)
         self._write("post", it, self.settlement, said)
-        if charge.certainty is Certainty.EXACT and charge.usage is not None and isinstance(it.call, ModelCall):
-            if not outcome.from_cache:
-                engine.learned.observe(it.who.agent or "", it.call, charge.usage)
+        reported = charge.certainty is Certainty.EXACT and not outcome.from_cache
+        if reported and charge.usage is not None and isinstance(it.call, ModelCall):
+            engine.learned.observe(it.who.agent or "", it.call, charge.usage)
 
     def _charge(self, it: Candidate, quote: Quote, outcome: Outcome) -> Charge | None:
         if isinstance(it.call, ToolCall):
@@ -156,11 +167,7 @@ class Reservation:
 
     def _said(self, it: Candidate, record: CallRecord, outcome: Outcome, charge: Charge) -> tuple[Event, ...]:
         said = []
-        if (
-            charge.cost_nanos is not None
-            and charge.cost_nanos > (record.quote_nanos or 0)
-            and record.quote_nanos is not None
-        ):
+        if charge.cost_nanos is not None and charge.cost_nanos > (record.quote_nanos or 0) and record.quote_nanos is not None:
             said.append(overrun_event(it, record, charge.cost_nanos))
         missing = isinstance(it.call, ModelCall) and outcome.kind is OutcomeKind.COMPLETED
         if missing and charge.certainty is Certainty.ESTIMATED:

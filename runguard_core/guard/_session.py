@@ -143,9 +143,7 @@ class Session:
         self._entered.append((_ambient.enter(self), self._engine.clock.monotonic()))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """The run ends; the outer session, if any, is current again."""
         token, since = self._entered.pop()
         _ambient.leave(token)
@@ -156,9 +154,7 @@ class Session:
         """As `__enter__`."""
         return self.__enter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """As `__exit__`."""
         self.__exit__(kind, error, trace)
 

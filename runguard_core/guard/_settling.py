@@ -89,9 +89,7 @@ def amounts_of(holds: tuple[Hold, ...], charge: Charge, duration_seconds: float)
     return found
 
 
-def settlement_of(
-    outcome: Outcome, charge: Charge, holds: tuple[Hold, ...], at: datetime, duration_seconds: float
-) -> Settlement:
+def settlement_of(outcome: Outcome, charge: Charge, holds: tuple[Hold, ...], at: datetime, duration_seconds: float) -> Settlement:
     """The line that closes a call."""
     return Settlement(
         at=at,

@@ -29,7 +29,7 @@ def without_store(engine: Engine, it: Candidate, error: StoreError) -> Reservati
     return unverified(engine, it, error, priced, record_of(engine, it, priced.quote), holds)
 
 
-def unverified(  # noqa: PLR0913  the facts of one admission
+def unverified(
     engine: Engine, it: Candidate, error: StoreError, priced: Priced, record: CallRecord, holds: tuple[Hold, ...]
 ) -> Reservation:
     """The store cannot be asked: refuse or admit as the policy says, and mark the call."""

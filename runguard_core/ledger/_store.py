@@ -154,9 +154,7 @@ class Store(Protocol):
         """Append events that speak of no entry."""
         ...
 
-    def events(
-        self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None
-    ) -> tuple[Event, ...]:
+    def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
         """Events in order, the latest `limit` of them."""
         ...
 

@@ -46,9 +46,7 @@ def read_layers(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]
     if chosen:
         if not isinstance(environments, dict) or chosen not in environments:
             known = ", ".join(environments) or "none"
-            raise PolicyError(
-                file=str(path or ""), key=f"env.{chosen}", expected=f"no such environment; known: {known}"
-            )
+            raise PolicyError(file=str(path or ""), key=f"env.{chosen}", expected=f"no such environment; known: {known}")
         found = overlay(found, environments[chosen], str(path or ""))
     return found | {key: environ[name] for name, key in OVERRIDES.items() if environ.get(name)}
 
@@ -106,10 +104,6 @@ def _check_locked(old: dict[str, Any], new: dict[str, Any], name: str, file: str
     key = f"budgets.{name}"
     changed = sorted(key for key in new if key not in {"limit", "name", "thresholds"} and new[key] != old.get(key))
     if changed:
-        raise PolicyError(
-            file=file, key=f"{key}.{changed[0]}", expected="the budget is locked: only its limit may be lowered"
-        )
+        raise PolicyError(file=file, key=f"{key}.{changed[0]}", expected="the budget is locked: only its limit may be lowered")
     if "limit" in new and parse_limit(new["limit"], key=key).amount > parse_limit(old["limit"], key=key).amount:
-        raise PolicyError(
-            file=file, key=f"{key}.limit", expected=f"the budget is locked at {old['limit']}: lower it only"
-        )
+        raise PolicyError(file=file, key=f"{key}.limit", expected=f"the budget is locked at {old['limit']}: lower it only")

@@ -95,9 +95,7 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
         "error_streak": shape.ErrorStreakTable, "detectors": shape.DetectorsTable, "tools": shape.ToolTable,
         "agents": shape.AgentTable, "prices": shape.PriceTable,
     }  # fmt: skip
-    table = next(
-        (tables[part] for part in reversed(location[:-1]) if isinstance(part, str) and part in tables), PolicyFile
-    )
+    table = next((tables[part] for part in reversed(location[:-1]) if isinstance(part, str) and part in tables), PolicyFile)
     return sorted(table.model_fields)
 
 
@@ -157,9 +155,7 @@ def _prices(tables: Mapping[str, PriceTable]) -> dict[str, PriceOverride]:
         given = {key: value for key, value in table.model_dump(exclude={"same_as"}).items() if value is not None}
         if bool(given) == bool(table.same_as):
             raise PolicyError(key=f"prices.{model}", expected="either same_as or prices such as input_usd_per_mtok")
-        nanos = {
-            key.removesuffix("_usd_per_mtok"): _nanos(value, f"prices.{model}.{key}") for key, value in given.items()
-        }
+        nanos = {key.removesuffix("_usd_per_mtok"): _nanos(value, f"prices.{model}.{key}") for key, value in given.items()}
         found[model] = PriceOverride(same_as=table.same_as, nanos_per_mtok=nanos)
     return found
 

@@ -21,9 +21,7 @@ class BudgetTable(Table):
 
     name: str = Field(description="for messages; spend is kept under what is limited")
     limit: Amount = Field(description='"0.50 USD", "200k tokens", "40 turns", "30 calls", "12 tool calls", "10m"')
-    per: list[str] = Field(
-        default=[], description="dimensions that split it: session, feature, user, agent, a tag, ..."
-    )
+    per: list[str] = Field(default=[], description="dimensions that split it: session, feature, user, agent, a tag, ...")
     where: dict[str, str] = Field(default={}, description="dimension = value pairs that a call must match")
     period: str = Field(default="lifetime", description="turn, run, session, hour, day, week, month or lifetime")
     mode: ModeName | None = None
@@ -117,16 +115,12 @@ class PolicyFile(Table):
     owner: str | None = None
     release: str | None = None
     mode: ModeName = "enforce"
-    store: str | None = Field(
-        default=None, description='"memory://", "sqlite:///FILE"; default: the user\'s state directory'
-    )
+    store: str | None = Field(default=None, description='"memory://", "sqlite:///FILE"; default: the user\'s state directory')
     timezone: str = "UTC"
     quote: Literal["expected", "bound"] = "expected"
     cap_output: bool = False
     unpriced: Literal["deny", "flag"] | Assume = "deny"
-    session_idle: str = Field(
-        default="1h", description="a session without calls for so long counts as finished in reports"
-    )
+    session_idle: str = Field(default="1h", description="a session without calls for so long counts as finished in reports")
     require: list[str] = Field(default=[], description="attribution that a call must carry")
     on_store_error: Literal["refuse", "admit"] | Degraded = "refuse"
     budgets: list[BudgetTable] = []

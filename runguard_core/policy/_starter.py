@@ -1,6 +1,7 @@
 """The file that `runguard policy init` writes."""
 
-STARTER = """# What RunGuard may let an agent spend. `runguard policy check` reads it, `runguard policy schema` says what may stand here.
+STARTER = """# What RunGuard may let an agent spend.
+# `runguard policy check` reads this file, `runguard policy schema` says what may stand in it.
 app = "my-agent"
 mode = "enforce"                 # enforce | observe (count and announce only) | off
 

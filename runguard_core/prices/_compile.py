@@ -113,4 +113,4 @@ def _contains(ancestor: Any, descendant: Any) -> bool:
     return bool(ancestor.dimensions.items() <= descendant.dimensions.items())
 
 
-assert len(GENAI_KEYS) == len(USAGE_FIELDS)  # noqa: S101  two lists that must stay one
+assert len(GENAI_KEYS) == len(USAGE_FIELDS)

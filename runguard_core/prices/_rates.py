@@ -117,9 +117,7 @@ def consistent(usage: Usage) -> Usage:
     )
 
 
-def flat_rates(
-    prices: Mapping[str, int], *, model_id: str, provider_id: str = "policy", source: str = "policy"
-) -> Rates:
+def flat_rates(prices: Mapping[str, int], *, model_id: str, provider_id: str = "policy", source: str = "policy") -> Rates:
     """Rates from prices by kind, in nano-USD per million tokens; kinds left out cost what plain input or output does.
 
     Args:

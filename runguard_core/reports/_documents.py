@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from runguard_core.ledger import AccountRow, CallRecord, Event, Latch
 from runguard_core.budgets import in_units
+from runguard_core.ledger import AccountRow, CallRecord, Event, Latch
 from runguard_core.money import nanos_to_usd
 from runguard_core.reports._explaining import Explained
 from runguard_core.reports._spending import SessionRow, Spend

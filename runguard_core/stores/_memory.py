@@ -176,23 +176,19 @@ class MemoryStore:
         overdue = [call_id for call_id, deadline in self._pending.items() if deadline <= now]
         for call_id in overdue:
             known = self._calls[call_id]
-            self._settle(
-                known, EntryKind.EXPIRE, CallState.ASSUMED, assumed_settlement(known.call, known.holds, now), ""
-            )
+            self._settle(known, EntryKind.EXPIRE, CallState.ASSUMED, assumed_settlement(known.call, known.holds, now), "")
         return tuple(self._calls[call_id].record() for call_id in overdue)
 
     def adjust(self, call_id: str, settlement: Settlement, reason: str) -> Settled:
         """See `Store.adjust`."""
         with self._lock:
-            known = self._calls[call_id]
+            known = self._calls[call_id] if call_id in self._calls else self._unknown(call_id)
             if known.state is CallState.PENDING:
                 raise LookupError(call_id)
             self._settle(known, EntryKind.ADJUST, CallState.POSTED, settlement, reason)
             return Settled(Applied.CREATED, self._balances(known))
 
-    def _settle(
-        self, known: _CallState, kind: EntryKind, state: CallState, settlement: Settlement, reason: str
-    ) -> None:
+    def _settle(self, known: _CallState, kind: EntryKind, state: CallState, settlement: Settlement, reason: str) -> None:
         """Move every account of the call from what the book said to what the settlement says."""
         before = known.settlement
         was_assumed = known.state is CallState.ASSUMED
@@ -250,9 +246,7 @@ class MemoryStore:
     def entries(self, call_id: str | None = None) -> tuple[Entry, ...]:
         """See `Store.entries`."""
         with self._lock:
-            return tuple(
-                self._entry(index, line) for index, line in enumerate(self._lines, 1) if call_id in {None, line[0]}
-            )
+            return tuple(self._entry(index, line) for index, line in enumerate(self._lines, 1) if call_id in {None, line[0]})
 
     def _entry(self, sequence: int, line: tuple[Any, ...]) -> Entry:
         call_id, kind, at, moves, cost, reason = line
@@ -265,9 +259,7 @@ class MemoryStore:
         with self._lock:
             self._events.extend(events)
 
-    def events(
-        self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None
-    ) -> tuple[Event, ...]:
+    def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
         """See `Store.events`."""
         with self._lock:
             found = [e for e in self._events if session in {None, e.session} and (since is None or e.at >= since)]
@@ -333,9 +325,7 @@ def matches(call: CallRecord, state: CallState, where: CallFilter) -> bool:
     )
 
 
-def discrepancies(
-    accounts: Iterable[AccountRow], entries: Sequence[Entry], calls: Iterable[CallRecord]
-) -> list[Discrepancy]:
+def discrepancies(accounts: Iterable[AccountRow], entries: Sequence[Entry], calls: Iterable[CallRecord]) -> list[Discrepancy]:
     """Where balances differ from the entries' sums, or a call's charge from its entries' sum."""
     found = []
     sums = fold(entries)
@@ -343,9 +333,7 @@ def discrepancies(
         expected = sums.pop(row.account.key, Balance())
         if expected != row.balance:
             found.append(Discrepancy(f"account {row.account.title}", str(row.balance), str(expected)))
-    found += [
-        Discrepancy(f"account {key}", "missing", str(balance)) for key, balance in sums.items() if balance != Balance()
-    ]
+    found += [Discrepancy(f"account {key}", "missing", str(balance)) for key, balance in sums.items() if balance != Balance()]
     costs: dict[str, int] = {}
     for entry in entries:
         costs[entry.call_id] = costs.get(entry.call_id, 0) + entry.cost_nanos

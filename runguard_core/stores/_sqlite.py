@@ -29,14 +29,10 @@ from runguard_core.stores import _sqlite_rows as rows
 from runguard_core.stores._memory import assumed_settlement
 from runguard_core.stores._sqlite_reading import SqliteReading, accounts_of, event_sql
 
-_INSERT_CALL = (
-    f"INSERT INTO call ({', '.join(rows.RESERVE_COLUMNS)}) VALUES ({', '.join('?' * len(rows.RESERVE_COLUMNS))})"  # noqa: S608
-)
+_INSERT_CALL = f"INSERT INTO call ({', '.join(rows.RESERVE_COLUMNS)}) VALUES ({', '.join('?' * len(rows.RESERVE_COLUMNS))})"  # noqa: S608
 _SETTLE_CALL = f"UPDATE call SET {', '.join(f'{name} = ?' for name in rows.SETTLE_COLUMNS)} WHERE id = ?"  # noqa: S608
 _INSERT_ENTRY = "INSERT INTO entry (call_id, kind, at, moves, cost_nanos, reason) VALUES (?, ?, ?, ?, ?, ?)"
-_INSERT_ACCOUNT = (
-    "INSERT INTO account (key, unit, title, window_start, window_end, shown_limit) VALUES (?, ?, ?, ?, ?, ?)"
-)
+_INSERT_ACCOUNT = "INSERT INTO account (key, unit, title, window_start, window_end, shown_limit) VALUES (?, ?, ?, ?, ?, ?)"
 _HOLD = "UPDATE account SET pending = pending + ?, shown_limit = ? WHERE key = ?"
 _MOVE = "UPDATE account SET pending = pending + ?, posted = posted + ?, assumed = assumed + ? WHERE key = ?"
 _MAX_EXPIRED_AT_ONCE = 100
@@ -157,9 +153,7 @@ class SqliteStore(SqliteReading):
     def drop_latch(self, scope_kind: str, scope_id: str, events: Sequence[Event] = ()) -> bool:
         """See `Store.drop_latch`."""
         with self._connections.writing() as db:
-            there = db.execute(
-                "DELETE FROM latch WHERE scope_kind = ? AND scope_id = ?", (scope_kind, scope_id)
-            ).rowcount
+            there = db.execute("DELETE FROM latch WHERE scope_kind = ? AND scope_id = ?", (scope_kind, scope_id)).rowcount
             _say(db, events)
         self._written += 1
         return bool(there)
@@ -209,9 +203,7 @@ def _balances(db: sqlite3.Connection, row: Any) -> Mapping[str, Balance]:
     return accounts_of(db, [key for key, _ in json.loads(row["holds"])])
 
 
-def _settle(
-    db: sqlite3.Connection, row: Any, kind: EntryKind, state: CallState, settlement: Settlement, reason: str
-) -> None:
+def _settle(db: sqlite3.Connection, row: Any, kind: EntryKind, state: CallState, settlement: Settlement, reason: str) -> None:
     """Move every account of the call from what the book said to what the settlement says."""
     before = json.loads(row["amounts"]) if row["amounts"] else {}
     was_pending, was_assumed = row["state"] == CallState.PENDING.value, row["state"] == CallState.ASSUMED.value
@@ -227,9 +219,7 @@ def _settle(
     _line(db, row["id"], kind, settlement.at, moves, cost, reason)
 
 
-def _line(
-    db: sqlite3.Connection, call_id: str, kind: EntryKind, at: datetime, moves: list[Any], cost: int, reason: str
-) -> None:
+def _line(db: sqlite3.Connection, call_id: str, kind: EntryKind, at: datetime, moves: list[Any], cost: int, reason: str) -> None:
     db.execute(_INSERT_ENTRY, (call_id, kind.value, rows.micros(at), rows.to_json(moves), cost, reason))
 
 

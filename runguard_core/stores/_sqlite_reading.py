@@ -72,7 +72,7 @@ class SqliteReading:
             "started_at < ?": rows.micros(where.until),
         }  # fmt: skip
         used = {test: value for test, value in tests.items() if value is not None}
-        sql = "SELECT * FROM call" + (" WHERE " + " AND ".join(used) if used else "") + " ORDER BY id DESC"
+        sql = "SELECT * FROM call" + (" WHERE " + " AND ".join(used) if used else "") + " ORDER BY id DESC"  # noqa: S608  fixed texts
         if where.limit:
             sql += f" LIMIT {int(where.limit)}"
         return tuple(rows.call_of(row) for row in reversed(self._all(sql, *used.values())))
@@ -84,33 +84,29 @@ class SqliteReading:
         found = self._all("SELECT * FROM entry WHERE call_id = ? ORDER BY sequence", call_id)
         return tuple(rows.entry_of(row) for row in found)
 
-    def events(
-        self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None
-    ) -> tuple[Event, ...]:
+    def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
         """See `Store.events`."""
-        sql = (
-            "SELECT * FROM event WHERE (?1 IS NULL OR session = ?1) AND (?2 IS NULL OR at >= ?2) ORDER BY sequence DESC"
-        )
+        sql = "SELECT * FROM event WHERE (?1 IS NULL OR session = ?1) AND (?2 IS NULL OR at >= ?2) ORDER BY sequence DESC"
         found = self._all(f"{sql} LIMIT {int(limit)}" if limit else sql, session, rows.micros(since))
         return tuple(rows.event_of(row) for row in reversed(found))
 
     def latches(self) -> Mapping[tuple[str, str], Latch]:
         """See `Store.latches`; read again only when some connection has written."""
-        return self._fresh("latches", "SELECT * FROM latch", lambda row: rows.latch_of(row), lambda latch: latch.scope)
+        found: Mapping[tuple[str, str], Latch] = self._fresh("latches", "SELECT * FROM latch", rows.latch_of)
+        return found
 
     def overrides(self) -> Mapping[str, LimitOverride]:
         """See `Store.overrides`; read again only when some connection has written."""
-        return self._fresh(
-            "overrides", "SELECT * FROM limit_override", lambda row: rows.override_of(row), lambda one: one.account_key
-        )
+        found: Mapping[str, LimitOverride] = self._fresh("overrides", "SELECT * FROM limit_override", rows.override_of)
+        return found
 
-    def _fresh(self, name: str, sql: str, read: Any, key: Any) -> Any:
+    def _fresh(self, name: str, sql: str, read: Any) -> Any:
         with self._connections.reading() as db:
             version = (id(db), db.execute("PRAGMA data_version").fetchone()[0], self._written)
             kept = getattr(self._local, name, None)
             if kept is None or kept[0] != version:
                 found = [read(row) for row in db.execute(sql).fetchall()]
-                kept = (version, {key(one): one for one in found})
+                kept = (version, {_key(one): one for one in found})
                 setattr(self._local, name, kept)
             return kept[1]
 
@@ -121,6 +117,10 @@ class SqliteReading:
     def close(self) -> None:
         """See `Store.close`."""
         self._connections.close()
+
+
+def _key(one: Latch | LimitOverride) -> tuple[str, str] | str:
+    return one.scope if isinstance(one, Latch) else one.account_key
 
 
 def accounts_of(db: sqlite3.Connection, keys: Iterable[str]) -> Mapping[str, Balance]:

@@ -67,10 +67,8 @@ class CassetteProvider:
         """Listen on a free port of 127.0.0.1."""
         cassette = self
 
-        class Handler(_CassetteHandler):
-            owner = cassette
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_CassetteHandler,), {"owner": cassette})
+        self._server = _Server(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="cassette", daemon=True).start()
         return self
 

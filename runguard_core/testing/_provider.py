@@ -34,9 +34,9 @@ class FakeProvider:
         openai_url, anthropic_url: base addresses for the clients.
     """
 
-    def __init__(self, script: Script = (Reply(),)) -> None:
-        """Keep the script; the server starts with `start` or `with`."""
-        self._script = script
+    def __init__(self, script: Script | None = None) -> None:
+        """Keep the script (a plain "ok" when left out); the server starts with `start` or `with`."""
+        self._script: Script = script or (Reply(),)
         self._requests: list[Request] = []
         self._arrived = threading.Condition()
         self._closing = threading.Event()
@@ -93,10 +93,8 @@ class FakeProvider:
         """Listen on a free port of 127.0.0.1."""
         provider = self
 
-        class Handler(_Handler):
-            owner = provider
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_Handler,), {"owner": provider})
+        self._server = _Server(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="fake-provider", daemon=True).start()
         return self
 
@@ -121,7 +119,7 @@ class FakeProvider:
         with self._arrived:
             request = Request(len(self._requests), protocol, path, headers, body, Reply())
             request.reply = self._reply(request)
-            request.input_tokens, request.output_tokens, finish = wire.tokens_of(protocol, body, request.reply)
+            request.input_tokens, request.output_tokens, finish = wire.tokens_of(body, request.reply)
             self._requests.append(request)
             self._arrived.notify_all()
         return request, finish
@@ -149,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
         """Say nothing."""
 
-    def do_POST(self) -> None:  # noqa: N802  the base class's name
+    def do_POST(self) -> None:
         """Answer one request by the script."""
         length = int(self.headers.get("content-length") or 0)
         raw = self.rfile.read(length)

@@ -15,7 +15,7 @@ from runguard_core.testing._reply import Reply, Request
 Piece = tuple[str, Any]
 
 
-def tokens_of(protocol: str, body: Any, reply: Reply) -> tuple[int, int, str]:
+def tokens_of(body: Any, reply: Reply) -> tuple[int, int, str]:
     """Prompt and answer tokens, and why the answer ended ("stop", "length", "tool_calls")."""
     if reply.status >= 400:
         return 0, 0, "error"
@@ -34,9 +34,7 @@ def _chars(value: Any) -> int:
         return len(value)
     if isinstance(value, dict):
         return sum(
-            _chars(v)
-            for k, v in value.items()
-            if k in {"content", "text", "arguments", "input", "tool_calls", "function"}
+            _chars(v) for k, v in value.items() if k in {"content", "text", "arguments", "input", "tool_calls", "function"}
         )
     return sum(_chars(v) for v in value) if isinstance(value, list) else 0
 
@@ -114,8 +112,7 @@ def _openai_answer(request: Request, finish: str) -> dict[str, Any]:
         "created": 1_790_000_000,
         "model": _model(request),
         "choices": [
-            {"index": i, "finish_reason": finish, "logprobs": None, **choice}
-            for i in range(int(request.body.get("n") or 1))
+            {"index": i, "finish_reason": finish, "logprobs": None, **choice} for i in range(int(request.body.get("n") or 1))
         ],
     }
     if reply.usage:

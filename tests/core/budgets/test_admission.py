@@ -25,9 +25,7 @@ def keys(made: BudgetBook, who: Attribution = WHO, at: datetime = AT) -> list[st
 
 def test_where_filters_and_per_splits() -> None:
     """A tag can be either."""
-    made = book(
-        Budget("1 USD", where={"tier": "free"}), Budget("1 USD", where={"tier": "paid"}), Budget("1 USD", per=["tier"])
-    )
+    made = book(Budget("1 USD", where={"tier": "free"}), Budget("1 USD", where={"tier": "paid"}), Budget("1 USD", per=["tier"]))
     found = made.claims(WHO, ONE_USD, AT, {})
     assert [claim.hold.account.title for claim in found] == ["tier free", "tier free"]
     assert found[0].hold.account.key != found[1].hold.account.key
@@ -35,9 +33,7 @@ def test_where_filters_and_per_splits() -> None:
 
 def test_renaming_a_budget_or_editing_its_limit_keeps_its_account() -> None:
     """Spend is named by what is limited, not by the budget."""
-    assert keys(book(Budget("1 USD", name="a", per=["session"]))) == keys(
-        book(Budget("9 USD", name="b", per=["session"]))
-    )
+    assert keys(book(Budget("1 USD", name="a", per=["session"]))) == keys(book(Budget("9 USD", name="b", per=["session"])))
 
 
 def test_apps_do_not_share_unless_asked() -> None:

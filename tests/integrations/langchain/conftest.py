@@ -25,8 +25,8 @@ def serve() -> Iterator[Serve]:
     """Start providers; close them at the end."""
     started: list[FakeProvider] = []
 
-    def start(script: Any = (Reply(input_tokens=100, output_tokens=20),)) -> FakeProvider:
-        provider = FakeProvider(script).start()
+    def start(script: Any = None) -> FakeProvider:
+        provider = FakeProvider(script or [Reply(input_tokens=100, output_tokens=20)]).start()
         started.append(provider)
         return provider
 

@@ -115,14 +115,10 @@ def test_p29_model_calls_of_other_middleware_are_metered(serve: Any, make_guard:
 @pytest.mark.parametrize("how", ["invoke", "ainvoke", "stream"])
 def test_p30_a_graceful_end_leaves_a_thread_that_can_go_on(serve: Any, make_guard: Any, how: str) -> None:
     """No tool call is left without an answer, also with three at once; the next run is a probe and passes."""
-    many = Reply(
-        tool_calls=tuple(ToolUse("lookup", {"q": q}, id=f"c{q}") for q in "abc"), input_tokens=10, output_tokens=5
-    )
+    many = Reply(tool_calls=tuple(ToolUse("lookup", {"q": q}, id=f"c{q}") for q in "abc"), input_tokens=10, output_tokens=5)
     provider = serve(lambda r: many if r.index < 3 else Reply(text="done", input_tokens=10, output_tokens=5))
     guard = make_guard(budgets=[Budget("2 calls", per=["run"])])
-    agent = create_agent(
-        openai(provider), [lookup], middleware=[RunGuardMiddleware(guard)], checkpointer=InMemorySaver()
-    )
+    agent = create_agent(openai(provider), [lookup], middleware=[RunGuardMiddleware(guard)], checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": f"t-{how}"}}
     if how == "invoke":
         agent.invoke(ASK, config=config)

@@ -244,9 +244,7 @@ def test_p23_a_stream_that_forgets_the_prompts_tokens_is_completed_by_estimate(s
 @pytest.mark.parametrize("how", ["invoke", "stream"])
 def test_p24_cache_writes_are_counted_once(serve: Any, make_guard: Any, how: str) -> None:
     """By total in one version, by time to live in another, both in a third."""
-    reply = Reply(
-        input_tokens=1000, output_tokens=10, cached_tokens=100, cache_write_tokens=300, cache_write_1h_tokens=200
-    )
+    reply = Reply(input_tokens=1000, output_tokens=10, cached_tokens=100, cache_write_tokens=300, cache_write_1h_tokens=200)
     provider, guard = serve([reply]), make_guard()
     with activate(guard):
         list(anthropic(provider).stream("hi")) if how == "stream" else anthropic(provider).invoke("hi")
