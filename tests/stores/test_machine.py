@@ -57,7 +57,9 @@ class LedgerMachine(RuleBasedStateMachine):
         by_key = {ACCOUNTS[i].key: amount for i, amount in amounts.items()}
         return Settlement(at=self.now, outcome=OutcomeKind.COMPLETED, amounts=by_key, cost_nanos=sum(amounts.values()) % 2**62)
 
-    @rule(call_id=st.sampled_from(IDS), amounts=st.dictionaries(st.sampled_from(range(3)), st.sampled_from([0, 1, 10, 2**53 + 1])))
+    @rule(
+        call_id=st.sampled_from(IDS), amounts=st.dictionaries(st.sampled_from(range(3)), st.sampled_from([0, 1, 10, 2**53 + 1]))
+    )
     def post(self, call_id: str, amounts: dict[int, int]) -> None:
         self.both("post", call_id, self.settlement(amounts))
 
