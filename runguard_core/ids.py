@@ -6,15 +6,25 @@ A call's id is made before its first use and doubles as its idempotency key.
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 
 
+_last = 0
+_lock = threading.Lock()
+
+
 def new_id() -> str:
-    """A fresh id; ids made later sort later (to the millisecond)."""
+    """A fresh id; ids made later by this process sort later, ids of other processes to the millisecond."""
+    global _last  # noqa: PLW0603  one sequence a process is what makes ids of one millisecond sort
     number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    with _lock:
+        if number <= _last:
+            number = _last + 1 + (number & 0xFFFF_FFFF)
+        _last = number
     return encode_id(number)
 
 

@@ -35,6 +35,7 @@ class Node:
     name: str | None
     reservation: Reservation | None = None
     seen_chars: int = 0
+    is_stream: bool = False
     is_run: bool = False
     failed: str | None = None
 
@@ -49,6 +50,12 @@ class _Shared:
 
 
 _shared: weakref.WeakKeyDictionary[Guard, _Shared] = weakref.WeakKeyDictionary()
+
+
+def _is_anthropic_stream(node: Node) -> bool:
+    """Whether the answer came in pieces from Anthropic's protocol."""
+    call = node.reservation.call if node.reservation is not None else None
+    return node.is_stream and getattr(call, "provider", None) == "anthropic"
 
 
 class RunGuardCallbackHandler(BaseCallbackHandler):
@@ -158,11 +165,12 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         """Count what was seen, for streams that break off."""
         node = self._state.nodes.get(run_id)
         if node is not None:
+            node.is_stream = True
             node.seen_chars += len(token) if isinstance(token, str) else 0
 
     def on_llm_end(self, response: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Post what the answer cost."""
-        self._finish(run_id, lambda _: translate.completed(response))
+        self._finish(run_id, lambda node: translate.completed(response, is_anthropic_stream=_is_anthropic_stream(node)))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Void, or charge what is known."""

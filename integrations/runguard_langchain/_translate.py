@@ -161,8 +161,12 @@ def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else str(value)
 
 
-def completed(response: Any) -> Outcome:
-    """The outcome of an answered model call. Only the first candidate is read: with n > 1 each repeats the whole bill."""
+def completed(response: Any, *, is_anthropic_stream: bool = False) -> Outcome:
+    """The outcome of an answered model call. Only the first candidate is read: with n > 1 each repeats the whole bill.
+
+    Of an Anthropic stream LangChain reads the last event only. Where that one leaves the cache's counts out (servers of
+    before 2025, look-alikes), what the first event said is lost, and the prompt is not known in full.
+    """
     generation = response.generations[0][0] if response.generations and response.generations[0] else None
     message = getattr(generation, "message", None)
     raw = getattr(message, "usage_metadata", None)
@@ -175,12 +179,17 @@ def completed(response: Any) -> Outcome:
     return Outcome(
         kind=OutcomeKind.COMPLETED,
         usage=usage,
-        usage_complete=usage is not None and usage.input_tokens > 0,
+        usage_complete=usage is not None and usage.input_tokens > 0 and not (is_anthropic_stream and _lacks_cache(raw)),
         output_chars=_measure(text)[0] + sum(_measure(json.dumps(c["args"], default=str))[0] for c in calls),
         model=about.get("model_name") or about.get("model"),
         provider_request_id=about.get("id") or getattr(message, "id", None),
         tool_names=tuple(str(call["name"]) for call in calls),
     )
+
+
+def _lacks_cache(raw: Mapping[str, Any] | None) -> bool:
+    details = (raw or {}).get("input_token_details") or {}
+    return all(details.get(key) is None for key in ("cache_read", "cache_creation"))
 
 
 def usage_of(raw: Mapping[str, Any] | None) -> Usage | None:

@@ -162,11 +162,12 @@ class Session:
 def end_run(engine: Engine, who: Attribution) -> None:
     """A run is over: forget its state; a probe that showed nothing closes its session's latch. Never raises."""
     state = engine.runs.forget(who.run or "")
-    if state is None or not state.is_probe or state.tripped or who.session is None:
+    if state is None or not state.is_probe or state.tripped:
         return
-    said = [ev.event(ev.PROBE_PASSED, ev.NOTICE, f"session {who.session} runs normally again", who, engine.clock.now())]
+    session = state.session
+    said = [ev.event(ev.PROBE_PASSED, ev.NOTICE, f"session {session} runs normally again", who, engine.clock.now())]
     try:
-        engine.store.drop_latch("session", who.session, said)
+        engine.store.drop_latch("session", session, said)
         engine.dispatcher.send(said)
     except Exception:  # noqa: BLE001  ending a run is observing, and observing never raises
-        engine.backlog.add("probe passed", lambda store: store.drop_latch("session", who.session or ""))
+        engine.backlog.add("probe passed", lambda store: store.drop_latch("session", session))

@@ -66,7 +66,7 @@ def _tokens(outcome: Outcome, quote: Quote, tokens_per_char: float) -> tuple[Usa
     return (
         replace(
             reported,
-            input_tokens=reported.input_tokens or max(quote.input_tokens, reported.cache_read_input_tokens),
+            input_tokens=max(reported.input_tokens, quote.input_tokens, reported.cache_read_input_tokens),
             output_tokens=reported.output_tokens or seen,
         ),
         Certainty.ESTIMATED,

@@ -143,7 +143,7 @@ class Store(Protocol):
         ...
 
     def calls(self, where: CallFilter) -> tuple[CallRecord, ...]:
-        """Calls in the order of their ids (oldest first)."""
+        """Calls in the order in which they were admitted (oldest first; equal instants by id)."""
         ...
 
     def entries(self, call_id: str | None = None) -> tuple[Entry, ...]:

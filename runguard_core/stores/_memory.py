@@ -240,7 +240,7 @@ class MemoryStore:
         """See `Store.calls`."""
         with self._lock:
             rows = [known.record() for known in self._calls.values() if matches(known.call, known.state, where)]
-        rows.sort(key=lambda call: call.id)
+        rows.sort(key=lambda call: (call.started_at, call.id))
         return tuple(rows[-where.limit :] if where.limit else rows)
 
     def entries(self, call_id: str | None = None) -> tuple[Entry, ...]:

@@ -72,7 +72,7 @@ class SqliteReading:
             "started_at < ?": rows.micros(where.until),
         }  # fmt: skip
         used = {test: value for test, value in tests.items() if value is not None}
-        sql = "SELECT * FROM call" + (" WHERE " + " AND ".join(used) if used else "") + " ORDER BY id DESC"  # noqa: S608  fixed texts
+        sql = "SELECT * FROM call" + (" WHERE " + " AND ".join(used) if used else "") + " ORDER BY started_at DESC, id DESC"  # noqa: S608  fixed texts
         if where.limit:
             sql += f" LIMIT {int(where.limit)}"
         return tuple(rows.call_of(row) for row in reversed(self._all(sql, *used.values())))

@@ -1,0 +1,31 @@
+"""Ids sort by time and never repeat."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runguard_core.ids import encode_id, new_id
+
+
+def test_ids_made_later_sort_later() -> None:
+    """Also within one millisecond."""
+    made = [new_id() for _ in range(5000)]
+    assert made == sorted(made)
+    assert len(set(made)) == 5000
+    assert {len(one) for one in made} == {26}
+
+
+def test_threads_never_share_an_id() -> None:
+    """Eight at once."""
+    with ThreadPoolExecutor(8) as pool:
+        made = [one for some in pool.map(lambda _: [new_id() for _ in range(500)], range(8)) for one in some]
+    assert len(set(made)) == 4000
+
+
+@given(st.integers(0, 2**128 - 1), st.integers(0, 2**128 - 1))
+def test_text_sorts_like_the_number(one: int, other: int) -> None:
+    """So that text columns can be sorted."""
+    assert (encode_id(one) < encode_id(other)) is (one < other)
