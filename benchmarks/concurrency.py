@@ -62,7 +62,7 @@ def drawn(seed: int, delay_seconds: float) -> Callable[[Request], Reply]:
     """Answers of 40 to 400 tokens, prompts near a quarter of their characters: unseen by the guard."""
     dice, lock = random.Random(seed), threading.Lock()
 
-    def reply(request: Request) -> Reply:
+    def reply(_: Request) -> Reply:
         with lock:
             length, prompt = dice.randint(40, 400), dice.randint(900, 1050)
         return Reply(text="x" * 40, output_tokens=length, input_tokens=prompt, delay_seconds=delay_seconds)

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,7 @@ def store_alone(store: Any) -> float:
 
     from runguard_core.ids import new_id
     from runguard_core.ledger import Hold
-    from runguard_core.testing._contract import DAY, LATER, a_call, a_settlement
+    from runguard_core.testing._ledger_values import DAY, LATER, a_call, a_settlement
 
     samples, call = [], a_call()
     import dataclasses
@@ -85,7 +84,7 @@ def store_alone(store: Any) -> float:
 
 
 def guards(folder: Path) -> dict[str, Any]:
-    """reserve + post in memory and in SQLite."""
+    """Reserve + post in memory and in SQLite."""
     from runguard_core.stores import MemoryStore, SqliteStore
 
     marks = [100, 5000, 50_000]

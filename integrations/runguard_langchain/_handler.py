@@ -3,53 +3,19 @@
 from __future__ import annotations
 
 import logging
-import weakref
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from runguard_core import Attribution, Guard, Outcome, OutcomeKind, Reservation, StoppedError, current_session
+from runguard_core import Attribution, Guard, Outcome, OutcomeKind, StoppedError
 from runguard_langchain import _translate as translate
 from runguard_langchain._stops import GraphBubbleUp, bubbling
+from runguard_langchain._tree import Node, tree_of
 
 _log = logging.getLogger("runguard")
 T = TypeVar("T")
-_MAX_NODES = 50_000
-_MAX_PROMPTS = 1000
-#: The run that the middleware knows of, for agents whose outer callbacks do not reach the handler.
-RUN: ContextVar[str | None] = ContextVar("runguard_langchain_run", default=None)
-
-
-@dataclass(slots=True)
-class Node:
-    """One LangChain run in progress: where it hangs and whose it is."""
-
-    parent: UUID | None
-    root: str
-    agent: str | None
-    instance: str | None
-    name: str | None
-    reservation: Reservation | None = None
-    seen_chars: int = 0
-    is_stream: bool = False
-    is_run: bool = False
-    failed: str | None = None
-
-
-@dataclass(slots=True)
-class _Shared:
-    """What all handlers of one guard share, so that attaching four ways at once counts once."""
-
-    nodes: dict[UUID, Node] = field(default_factory=dict)
-    sizes: translate.Sizes = field(default_factory=translate.Sizes)
-    prompts: dict[str, list[Any]] = field(default_factory=dict)
-
-
-_shared: weakref.WeakKeyDictionary[Guard, _Shared] = weakref.WeakKeyDictionary()
 
 
 def _is_anthropic_stream(node: Node) -> bool:
@@ -71,7 +37,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
     def __init__(self, guard: Guard) -> None:
         """Share everything with the other handlers of this guard."""
         self.guard = guard
-        self._state = _shared.setdefault(guard, _Shared())
+        self._tree = tree_of(guard)
 
     @property
     def ignore_retriever(self) -> bool:
@@ -119,7 +85,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Remember where the run hangs."""
-        self._place(run_id, parent_run_id, tags, metadata, name, is_chain=True)
+        self._tree.place(run_id, parent_run_id, tags, metadata, name, is_chain=True)
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Settle what LangChain left open below."""
@@ -163,7 +129,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         self, token: Any, *, chunk: Any = None, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
         """Count what was seen, for streams that break off."""
-        node = self._state.nodes.get(run_id)
+        node = self._tree.nodes.get(run_id)
         if node is not None:
             node.is_stream = True
             node.seen_chars += len(token) if isinstance(token, str) else 0
@@ -191,9 +157,9 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Judge the call by the run's history, or raise before the tool runs."""
-        if self._is_known(run_id):
+        if self._tree.is_open(run_id):
             return
-        node = self._place(run_id, parent_run_id, tags, metadata, kwargs.get("name"))
+        node = self._tree.place(run_id, parent_run_id, tags, metadata, kwargs.get("name"))
         call = self._safely(
             lambda: translate.tool_call(serialized, input_str, inputs, kwargs.get("tool_call_id"), kwargs.get("name"))
         )
@@ -213,54 +179,10 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
 
     def output_cap(self, run_id: UUID) -> int | None:
         """The output limit that was reserved for a model call in progress; None: leave the request's own."""
-        node = self._state.nodes.get(run_id)
+        node = self._tree.nodes.get(run_id)
         return node.reservation.max_output_tokens if node is not None and node.reservation is not None else None
 
     # -- how ------------------------------------------------------------------------------------------------------
-
-    def _is_known(self, run_id: UUID) -> bool:
-        node = self._state.nodes.get(run_id)
-        return node is not None and node.reservation is not None
-
-    def _place(
-        self,
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        tags: list[str] | None,
-        metadata: Mapping[str, Any] | None,
-        name: str | None,
-        *,
-        is_chain: bool = False,
-    ) -> Node:
-        """The node of a run. A `graph:step:*` run's parent is a graph, and a graph's name is an agent's."""
-        nodes = self._state.nodes
-        known = nodes.get(run_id)
-        if known is not None:
-            return known
-        if len(nodes) >= _MAX_NODES:
-            nodes.clear()
-        parent = nodes.get(parent_run_id) if parent_run_id is not None else None
-        if parent is not None:
-            node = Node(parent_run_id, parent.root, parent.agent, parent.instance, name)
-            if is_chain and any(tag.startswith("graph:step:") for tag in tags or ()):
-                named = parent.name if parent.name not in {None, "LangGraph"} else None
-                node.agent = named or (metadata or {}).get("lc_agent_name") or parent.name
-                node.instance = str(parent_run_id)
-        else:
-            root, is_run = self._root(run_id, is_chain=is_chain)
-            node = Node(parent_run_id, root, (metadata or {}).get("lc_agent_name"), None, name, is_run=is_run)
-        nodes[run_id] = node
-        return node
-
-    def _root(self, run_id: UUID, *, is_chain: bool) -> tuple[str, bool]:
-        """The run that a run without a known parent belongs to, and whether it is one itself."""
-        told = RUN.get()
-        if told is not None:
-            return told, False
-        session = current_session()
-        if not is_chain and session is not None and session.attribution.run is not None:
-            return session.attribution.run, False
-        return str(run_id), True
 
     def _who(self, node: Node, metadata: Mapping[str, Any] | None) -> Attribution:
         values = {"agent": node.agent, **translate.attribution(metadata or {})}
@@ -275,64 +197,53 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         batch: Any,
         kwargs: dict[str, Any],
     ) -> None:
-        if self._is_known(run_id):
+        if self._tree.is_open(run_id):
             return
-        node = self._place(run_id, parent_run_id, tags, metadata, None)
-        parent = self._state.nodes.get(parent_run_id) if parent_run_id is not None else None
+        node = self._tree.place(run_id, parent_run_id, tags, metadata, None)
+        parent = self._tree.find(parent_run_id)
         retry_of = parent.failed if parent is not None else None
         params = kwargs.get("invocation_params") or {}
-        call = self._safely(lambda: translate.model_call(batch, params, metadata or {}, self._state.sizes, retry_of))
+        call = self._safely(lambda: translate.model_call(batch, params, metadata or {}, self._tree.sizes, retry_of))
         if call is None:  # a prompt we cannot read is still a paid call
-            call = translate.model_call("", {}, metadata or {}, self._state.sizes, None)
+            call = translate.model_call("", {}, metadata or {}, self._tree.sizes, None)
         self._reserve(run_id, node, call, metadata, partial=batch)
-        if not isinstance(batch, str):
-            if len(self._state.prompts) >= _MAX_PROMPTS:
-                self._state.prompts.clear()
-            self._state.prompts[node.root] = list(batch)
+        self._tree.keep_prompt(node.root, batch)
 
     def _reserve(self, run_id: UUID, node: Node, call: Any, metadata: Mapping[str, Any] | None, partial: Any) -> None:
         try:
             node.reservation = self.guard.reserve(call, self._who(node, metadata), call_id=str(run_id))
         except StoppedError as error:
-            self._state.nodes.pop(run_id, None)
+            self._tree.nodes.pop(run_id, None)
             raise bubbling(error, self._partial(node, partial)) from None
 
     def _partial(self, node: Node, batch: Any) -> Any:
         """The conversation at the stop: the prompt that was not sent, or the run's last one."""
-        return list(batch) if isinstance(batch, (list, tuple)) else self._state.prompts.get(node.root, batch)
+        return list(batch) if isinstance(batch, (list, tuple)) else self._tree.prompts.get(node.root, batch)
 
     def _finish(self, run_id: UUID, outcome_of: Callable[[Node], Outcome]) -> None:
         """Settle a call; never raises."""
-        node = self._state.nodes.pop(run_id, None)
+        node = self._tree.nodes.pop(run_id, None)
         if node is None:
             return
         if node.reservation is not None:
             outcome = self._safely(lambda: outcome_of(node)) or Outcome(kind=OutcomeKind.UNKNOWN)
             node.reservation.settle(outcome)
-            parent = self._state.nodes.get(node.parent) if node.parent is not None else None
+            parent = self._tree.find(node.parent)
             if parent is not None:
                 parent.failed = node.reservation.call_id if outcome.kind is OutcomeKind.FAILED else None
             if node.is_run:
-                self._state.prompts.pop(node.root, None)
+                self._tree.prompts.pop(node.root, None)
                 self.guard.end_run(node.reservation.attribution)
-        self._settle_below(run_id)
+        self._tree.abandon(run_id)
 
     def _leave(self, run_id: UUID) -> None:
         """A chain has ended: calls below it that LangChain never closed have been cancelled; a root's run is over."""
-        node = self._state.nodes.pop(run_id, None)
-        self._settle_below(run_id)
+        node = self._tree.nodes.pop(run_id, None)
+        self._tree.abandon(run_id)
         if node is not None and node.is_run:
-            self._settle_below(None, root=node.root)
-            self._state.prompts.pop(node.root, None)
+            self._tree.abandon(None, root=node.root)
+            self._tree.prompts.pop(node.root, None)
             self.guard.end_run(self._who(node, None))
-
-    def _settle_below(self, run_id: UUID | None, root: str | None = None) -> None:
-        nodes = self._state.nodes
-        for key, node in list(nodes.items()):
-            below = node.parent == run_id if root is None else node.root == root
-            if below and node.reservation is not None:
-                nodes.pop(key, None)
-                node.reservation.abandon(node.seen_chars)
 
     def _safely(self, translate_it: Callable[[], T]) -> T | None:
         """Reading a framework's object must not break the program."""

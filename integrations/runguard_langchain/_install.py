@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from langchain_core.tracers.context import register_configure_hook
 
 from runguard_core import Guard
-from runguard_langchain._handler import RUN, RunGuardCallbackHandler
+from runguard_langchain._handler import RunGuardCallbackHandler
+from runguard_langchain._tree import RUN
 
 _ACTIVE: ContextVar[RunGuardCallbackHandler | None] = ContextVar("runguard_langchain", default=None)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +13,11 @@ from zoneinfo import ZoneInfo
 
 from runguard_core.attribution import Attribution, clean
 from runguard_core.budgets import Budget, Mode
+from runguard_core.clock import Clock
+from runguard_core.detectors import Fingerprint
 from runguard_core.errors import InvalidAmountError, PolicyError
+from runguard_core.guard._dispatcher import Listener
+from runguard_core.guard._engine import Engine
 from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
 from runguard_core.ledger import Store
 from runguard_core.money import usd_to_nanos
@@ -167,6 +170,9 @@ def file_name(app: str) -> str:
     return default_path(app).stem
 
 
-def with_hash(rules: Rules, policy_hash: str) -> Rules:
-    """The rules, stamped with the policy they come from."""
-    return replace(rules, policy_hash=policy_hash)
+def engine_of(rules: Rules, store: str | Store | None, clock: Clock, listeners: Sequence[Listener]) -> Engine:
+    """The parts of a guard, put together around an opened ledger."""
+    opened = open_store_for(rules.defaults.app, store)
+    key = Fingerprint(secret_of(opened.url))
+    kill_file = kill_file_of(rules.defaults.app)
+    return Engine(rules, opened, clock=clock, listeners=listeners, fingerprint=key, kill_file=kill_file)

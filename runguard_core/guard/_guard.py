@@ -14,14 +14,12 @@ from runguard_core.attribution import Attribution, clean
 from runguard_core.budgets import Budget, Mode
 from runguard_core.calls import Call
 from runguard_core.clock import Clock, SystemClock
-from runguard_core.detectors import Fingerprint
 from runguard_core.errors import PolicyError
 from runguard_core.guard._admitting import admit
 from runguard_core.guard._ambient import current_session
-from runguard_core.guard._building import kill_file_of, open_store_for, rules_of, secret_of
+from runguard_core.guard._building import engine_of, rules_of
 from runguard_core.guard._callback import budget_listener
 from runguard_core.guard._dispatcher import Listener
-from runguard_core.guard._engine import Engine
 from runguard_core.guard._installing import install_adapters
 from runguard_core.guard._plain import PlainCalls
 from runguard_core.guard._reservation import Reservation
@@ -77,15 +75,7 @@ class Guard(PlainCalls):
         heard = list(listeners)
         if on_budget_exceeded is not None:
             heard.append(budget_listener(on_budget_exceeded, self))
-        opened = open_store_for(rules.defaults.app, store)
-        self._engine = Engine(
-            rules,
-            opened,
-            clock=clock or SystemClock(),
-            listeners=heard,
-            fingerprint=Fingerprint(secret_of(opened.url)),
-            kill_file=kill_file_of(rules.defaults.app),
-        )
+        self._engine = engine_of(rules, store, clock or SystemClock(), heard)
         self._closed = False
         _live.add(self)
 

@@ -26,7 +26,7 @@ from runguard_core.ledger import (
     Settlement,
 )
 from runguard_core.stores import _sqlite_rows as rows
-from runguard_core.stores._memory import assumed_settlement
+from runguard_core.stores._laws import assumed_settlement
 from runguard_core.stores._sqlite_reading import SqliteReading, accounts_of, event_sql
 
 _INSERT_CALL = f"INSERT INTO call ({', '.join(rows.RESERVE_COLUMNS)}) VALUES ({', '.join('?' * len(rows.RESERVE_COLUMNS))})"  # noqa: S608

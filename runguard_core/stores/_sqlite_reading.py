@@ -20,7 +20,7 @@ from runguard_core.ledger import (
     LimitOverride,
 )
 from runguard_core.stores import _sqlite_rows as rows
-from runguard_core.stores._memory import discrepancies
+from runguard_core.stores._laws import discrepancies
 from runguard_core.stores._sqlite_connection import Connections
 
 

@@ -63,7 +63,12 @@ def test_the_budget_callback_gets_app_session_and_cost(make_guard: Any, is_async
         spend(guard, 5)
     assert guard.flush()
     (context,) = heard
-    assert (context.app, context.session_id, str(context.current_cost_usd), context.enforced) == ("ai-search", "s-1", "0.02", True)
+    assert (context.app, context.session_id, str(context.current_cost_usd), context.enforced) == (
+        "ai-search",
+        "s-1",
+        "0.02",
+        True,
+    )
 
 
 async def test_async_listeners_run_on_the_loop_of_the_admission(make_guard: Any) -> None:
@@ -162,7 +167,7 @@ def test_an_error_streak_trips_and_its_probe_trips_at_the_first_equal_error(make
     assert failing("other") == 5
 
 
-def Failed(text: str) -> Any:  # noqa: N802  reads like the value it makes
+def Failed(text: str) -> Any:
     """The outcome of a tool that failed."""
     from runguard_core import Outcome, OutcomeKind
 

@@ -14,7 +14,7 @@ from runguard_core.attribution import clean
 from runguard_core.errors import StoreSchemaError, StoreUnavailableError
 from runguard_core.ledger import CallFilter
 from runguard_core.stores import MemoryStore, SqliteStore, default_path, open_default, open_store
-from runguard_core.testing._contract import LATER, a_call, a_settlement, holds
+from runguard_core.testing._ledger_values import LATER, a_call, a_settlement, holds
 
 
 def with_one_call(path: Path) -> SqliteStore:

@@ -15,7 +15,7 @@ from runguard_core.calls import OutcomeKind
 from runguard_core.errors import LedgerError
 from runguard_core.ledger import Account, CallFilter, Hold, Settlement, Unit
 from runguard_core.stores import MemoryStore, SqliteStore
-from runguard_core.testing._contract import T0, a_call, an_event
+from runguard_core.testing._ledger_values import T0, a_call, an_event
 
 ACCOUNTS = [Account(f"k{i}", Unit.USD, f"account {i}") for i in range(3)]
 IDS = [f"id{i}" for i in range(8)]

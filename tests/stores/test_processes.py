@@ -11,7 +11,7 @@ from typing import Any
 from runguard_core.ids import new_id
 from runguard_core.ledger import Account, CallFilter, Hold, Reserved, Unit
 from runguard_core.stores import SqliteStore
-from runguard_core.testing._contract import LATER, a_call, a_settlement, holds
+from runguard_core.testing._ledger_values import LATER, a_call, a_settlement, holds
 
 CAP = Account("cap", Unit.CALLS, "cap")
 

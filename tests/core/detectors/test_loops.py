@@ -92,7 +92,10 @@ def test_a_warning_comes_before_the_stop() -> None:
     assert play([("search", {"q": "x"}, "no")] * 9)[2] == ["repeat"]
 
 
-@pytest.mark.parametrize(("rule", "stops"), [(Repetition.LOOP, True), (Repetition.POLL, False), (Repetition.OBSERVE, False), (Repetition.EXEMPT, False)])
+@pytest.mark.parametrize(
+    ("rule", "stops"),
+    [(Repetition.LOOP, True), (Repetition.POLL, False), (Repetition.OBSERVE, False), (Repetition.EXEMPT, False)],
+)
 def test_the_policy_says_how_a_tools_repetition_is_taken(rule: Repetition, stops: bool) -> None:
     """Declared for a name or a pattern."""
     for pattern in ("get_status", "get_*"):

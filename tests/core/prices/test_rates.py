@@ -50,8 +50,16 @@ def test_every_listed_model_costs_what_genai_prices_says(which: Any, usage: Usag
     [
         ("gpt-4o-mini", Usage(input_tokens=1000, output_tokens=500), "0.00045"),
         ("gpt-4o", Usage(input_tokens=1000, cache_read_input_tokens=800, output_tokens=500), "0.0065"),
-        ("claude-sonnet-4-5", Usage(input_tokens=9000, cache_read_input_tokens=6000, cache_creation_input_tokens=2000, output_tokens=1), "0.012315"),
-        ("claude-sonnet-4-5", Usage(input_tokens=1000, cache_creation_input_tokens=1000, cache_creation_1h_input_tokens=1000), "0.006"),
+        (
+            "claude-sonnet-4-5",
+            Usage(input_tokens=9000, cache_read_input_tokens=6000, cache_creation_input_tokens=2000, output_tokens=1),
+            "0.012315",
+        ),
+        (
+            "claude-sonnet-4-5",
+            Usage(input_tokens=1000, cache_creation_input_tokens=1000, cache_creation_1h_input_tokens=1000),
+            "0.006",
+        ),
         ("gpt-4o-2024-08-06", Usage(input_tokens=1_000_000), "2.5"),
         ("anthropic/claude-haiku-4-5", Usage(input_tokens=1000), "0.001"),
     ],
@@ -102,7 +110,11 @@ def test_the_policy_overrides_the_list() -> None:
 def test_a_price_that_changes_with_time_is_looked_up_again() -> None:
     """Deepseek has off-peak hours, or a dated change; both are found by the call's instant."""
     book = PriceBook()
-    timed = next((p, m) for p, m in MODELS if isinstance(m.prices, list) and len(m.prices) > 1 and p.id == "anthropic" or m.id == "deepseek-chat")
+    timed = next(
+        (p, m)
+        for p, m in MODELS
+        if (isinstance(m.prices, list) and len(m.prices) > 1 and p.id == "anthropic") or m.id == "deepseek-chat"
+    )
     provider, model = timed
     for hours in range(0, 24 * 900, 24 * 30):
         at = datetime(2024, 6, 1, 17, tzinfo=UTC) + timedelta(hours=hours)
@@ -134,9 +146,13 @@ def test_a_bound_is_never_below_what_a_call_can_cost(text: str, limit: int, choi
     """A token is at least a byte; an answer ends at the limit."""
     rates = PriceBook().rates("claude-sonnet-4-5", None, AT)
     size = len(text.encode("utf-8", "replace"))
-    call = ModelCall(model="m", parts=(PromptPart("user", len(text)),), input_bytes=size, max_output_tokens=limit, choice_count=choices)
+    call = ModelCall(
+        model="m", parts=(PromptPart("user", len(text)),), input_bytes=size, max_output_tokens=limit, choice_count=choices
+    )
     quote = quote_bound(call, rates, 100)
-    worst = Usage(input_tokens=size, cache_creation_input_tokens=size, cache_creation_1h_input_tokens=size, output_tokens=limit * choices)
+    worst = Usage(
+        input_tokens=size, cache_creation_input_tokens=size, cache_creation_1h_input_tokens=size, output_tokens=limit * choices
+    )
     assert quote.is_bound
     assert quote.nanos is not None
     assert quote.nanos >= rates.charge(worst)

@@ -33,7 +33,10 @@ def reported(protocol: str, body: bytes) -> Usage | None:
         frames = [json.loads(line) for line in lines if line and line != "[DONE]"]
     merged: dict[str, Any] = {}
     for frame in frames:
-        for found in (frame.get("usage"), (frame.get("message") or {}).get("usage") if isinstance(frame.get("message"), dict) else None):
+        for found in (
+            frame.get("usage"),
+            (frame.get("message") or {}).get("usage") if isinstance(frame.get("message"), dict) else None,
+        ):
             merged |= {key: value for key, value in (found or {}).items() if value is not None}
     return openai_usage(merged) if protocol == "openai" else anthropic_usage(merged)
 
@@ -65,7 +68,9 @@ def repeats_the_prompt(protocol: str, body: bytes) -> bool:
     """Whether an Anthropic stream's last event has the cache's counts: LangChain reads no other."""
     if protocol == "openai" or body.lstrip().startswith(b"{"):
         return True
-    last = [line for line in body.decode("utf-8", "replace").splitlines() if line.startswith("data:") and '"message_delta"' in line]
+    last = [
+        line for line in body.decode("utf-8", "replace").splitlines() if line.startswith("data:") and '"message_delta"' in line
+    ]
     return bool(last) and "cache_read_input_tokens" in last[-1]
 
 
@@ -152,7 +157,11 @@ def test_our_own_recordings_replay_without_a_server(name: str, played: Any, make
         list(model.stream("hi")) if stream else model.invoke("hi")
     usage = calls(guard)[0].settlement.usage  # type: ignore[union-attr]
     assert usage is not None
-    assert (usage.input_tokens, usage.output_tokens, usage.cache_read_input_tokens) == (reply.input_tokens, reply.output_tokens, reply.cached_tokens)
+    assert (usage.input_tokens, usage.output_tokens, usage.cache_read_input_tokens) == (
+        reply.input_tokens,
+        reply.output_tokens,
+        reply.cached_tokens,
+    )
     text = (OURS / f"{name}.yaml").read_text()
     assert "authorization" not in text.lower()
     assert "x-api-key" not in text.lower()

@@ -1,0 +1,64 @@
+"""What every store decides the same way: the settlement of a forgotten hold, filters, and the check of the book."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from runguard_core.calls import Certainty, OutcomeKind
+from runguard_core.ledger import (
+    AccountRow,
+    Balance,
+    CallFilter,
+    CallRecord,
+    CallState,
+    Discrepancy,
+    Entry,
+    Hold,
+    Settlement,
+    fold,
+)
+
+
+def assumed_settlement(call: CallRecord, holds: Sequence[Hold], at: datetime) -> Settlement:
+    """What is charged when nobody settled a call in time: its quote, in every account."""
+    return Settlement(
+        at=at,
+        outcome=OutcomeKind.UNKNOWN,
+        amounts={hold.account.key: hold.amount for hold in holds},
+        cost_nanos=call.quote_nanos,
+        certainty=Certainty.ASSUMED if call.quote_nanos is not None else Certainty.UNPRICED,
+        note="the hold expired before the call was settled",
+    )
+
+
+def matches(call: CallRecord, state: CallState, where: CallFilter) -> bool:
+    """Whether a filter selects a call."""
+    who = call.attribution
+    return (
+        where.app in {None, who.app}
+        and where.session in {None, who.session}
+        and where.run in {None, who.run}
+        and where.agent in {None, who.agent}
+        and where.state in {None, state}
+        and (where.since is None or call.started_at >= where.since)
+        and (where.until is None or call.started_at < where.until)
+    )
+
+
+def discrepancies(accounts: Iterable[AccountRow], entries: Sequence[Entry], calls: Iterable[CallRecord]) -> list[Discrepancy]:
+    """Where balances differ from the entries' sums, or a call's charge from its entries' sum."""
+    found = []
+    sums = fold(entries)
+    for row in accounts:
+        expected = sums.pop(row.account.key, Balance())
+        if expected != row.balance:
+            found.append(Discrepancy(f"account {row.account.title}", str(row.balance), str(expected)))
+    found += [Discrepancy(f"account {key}", "missing", str(balance)) for key, balance in sums.items() if balance != Balance()]
+    costs: dict[str, int] = {}
+    for entry in entries:
+        costs[entry.call_id] = costs.get(entry.call_id, 0) + entry.cost_nanos
+    for call in calls:
+        if call.cost_nanos != costs.get(call.id, 0):
+            found.append(Discrepancy(f"call {call.id}", str(call.cost_nanos), str(costs.get(call.id, 0))))
+    return found

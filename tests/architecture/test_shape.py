@@ -1,0 +1,81 @@
+"""The shape of the house: import contracts, sizes, the front door, what files may not name."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import runguard_core
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("runguard_core/**/*.py"), *ROOT.glob("integrations/**/*.py")])
+TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+
+
+def test_import_contracts_are_kept() -> None:
+    """Layers, front door, no framework in the core, no I/O in the domain."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports"))], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_fit(path: Path) -> None:
+    """A file is one idea (300 lines), a function fits a screen (50 lines)."""
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert (node.end_lineno or 0) - node.lineno < 50, node.name
+
+
+def test_the_front_door_is_a_decision() -> None:
+    """Sorted, documented, and equal to the list that is kept beside this test."""
+    names = list(runguard_core.__all__)
+    assert names == sorted(names)
+    kept = Path(__file__).with_name("public_names.txt").read_text().split()
+    assert names == kept
+    assert [name for name in names if not (getattr(runguard_core, name).__doc__ or "").strip()] == []
+
+
+def test_importing_the_core_pulls_no_third_party_package() -> None:
+    """Not even the ones it depends on for the policy and the command line."""
+    program = (
+        "import sys, runguard_core; print([m for m in sys.modules if m.partition('.')[0] in "
+        "{'pydantic', 'genai_prices', 'typer', 'rich', 'platformdirs', 'langchain_core', 'httpx'}])"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_adapter_without_its_framework_names_the_extra() -> None:
+    """One sentence."""
+    program = "import sys; sys.modules['langchain_core'] = None\nimport runguard_langchain"
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
+    assert "pip install 'runguard-core[langchain]'" in done.stderr
+
+
+def test_the_adapter_is_thin() -> None:
+    """At most 1,000 lines, and only the front door of the core."""
+    files = list((ROOT / "integrations" / "runguard_langchain").glob("*.py"))
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("runguard_core"):
+                assert node.module == "runguard_core", path
+
+
+@pytest.mark.skipif(not TRACKED, reason="not a git checkout: there is no list of files to look through")
+def test_no_file_names_a_host_of_an_index_or_a_place_on_a_machine() -> None:
+    """The project speaks of itself only."""
+    bad = re.compile(r"(/home/\w+|/root/|/work/|pypi\.org|pythonhosted|registry\.npmjs)")
+    for name in TRACKED:
+        if name.endswith((".yaml", ".png")) or name == "tests/architecture/test_shape.py":
+            continue
+        found = bad.search((ROOT / name).read_text("utf-8", "replace"))
+        assert found is None, f"{name}: {found}"

@@ -1,0 +1,159 @@
+"""The command line: texts, JSON, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from runguard_core import Budget, Guard, StoppedError, ToolCall, Usage
+from runguard_core.cli import _main  # noqa: F401  fills the table of commands
+from runguard_core.cli._app import app
+from runguard_core.stores import SqliteStore, default_path
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def ledger() -> Guard:
+    """A ledger in its default place with a healthy and a looping session."""
+    guard = Guard(app="shop", budgets=[Budget("0.50 USD", per=["session"]), Budget("5 USD", period="day")])
+    with guard.session("healthy", agent="planner", user="ann", tags={"tier": "free"}):
+        for _ in range(3):
+            with guard.model_call("gpt-4o-mini", prompt="x" * 400) as call:
+                call.post(Usage(input_tokens=1000, output_tokens=100), tool_names=("search",))
+            guard.reserve(ToolCall(name="search", arguments={"q": _})).post(result="found it")
+    with guard.session("looping", agent="planner"):
+        with guard.model_call("gpt-4o-mini", prompt="y") as call:
+            call.post(None)
+        with pytest.raises(StoppedError):
+            for _ in range(5):
+                guard.reserve(ToolCall(name="search", arguments={})).post(result="nothing")
+    guard.close()
+    return guard
+
+
+def run(*args: str, code: int = 0) -> str:
+    """Run a command; its output."""
+    found = runner.invoke(app, list(args), env={"COLUMNS": "100", "NO_COLOR": "1"})
+    assert found.exit_code == code, found.output + str(found.exception)
+    return found.output
+
+
+def document(*args: str, code: int = 0) -> Any:
+    """Run a command with --json."""
+    return json.loads(run(*args, "--json", code=code))
+
+
+def test_sessions_and_their_sums(ledger: Guard) -> None:
+    """Newest first; text and JSON agree with the ledger to the nano-dollar."""
+    rows = document("sessions")["sessions"]
+    assert [(row["session"], row["state"], row["turn_count"]) for row in rows] == [
+        ("looping", "stopped", 1),
+        ("healthy", "finished", 3),
+    ]
+    assert rows[1]["spend"]["nanos"] == str(3 * (1000 * 150 + 100 * 600))
+    assert "healthy" in run("sessions")
+    assert "No sessions" not in run("sessions", "--since", "1h")
+    assert document("sessions", "--since", "2999-01-01")["sessions"] == []
+
+
+def test_explain_shows_turns_parts_and_what_stopped_it(ledger: Guard) -> None:
+    """The latest session when none is named."""
+    found = document("explain")
+    assert found["session"] == "looping"
+    assert [stop["kind"] for stop in found["stops"]] == ["run_tripped"]
+    text = run("explain", "healthy")
+    assert "tool loop" in text
+    assert "user messages" in text
+    healthy = document("explain", "healthy")
+    parts = sum(int(o["nanos"]) for o in healthy["origins"]) + int(healthy["output_nanos"])
+    assert parts == int(healthy["spend"]["nanos"]) == sum(int(r["nanos"]) for r in healthy["runs"])
+    assert "no calls of session" in run("explain", "nobody", code=1)
+
+
+def test_report_sums_by_anything(ledger: Guard) -> None:
+    """Every split adds up to the total; the certainty band is shown."""
+    found = document("report", "--by", "agent", "--by", "tag:tier", "--by", "model", "--by", "tool", "--by", "day")
+    for rows in found["by"].values():
+        assert sum(int(row["nanos"]) for row in rows) in {int(found["total"]["nanos"]), 0}
+    assert int(found["total"]["estimated_nanos"]) > 0
+    assert "estimated" in run("report", "--since", "7d")
+
+
+def test_budget_shows_limits_and_what_is_left(ledger: Guard) -> None:
+    """With the time it frees."""
+    rows = {row["account"]: row for row in document("budget")["accounts"]}
+    session = rows["session healthy"]
+    assert int(session["available"]) == int(session["limit"]) - int(session["posted"])
+    assert any(row["frees_at"] for row in rows.values())
+    assert "healthy" in run("budget")
+
+
+def test_trips_reset_and_kill(ledger: Guard) -> None:
+    """What is stopped is shown, can be let go with a reason, and stopped again."""
+    scopes = [latch["scope"] for latch in document("trips")["latches"]]
+    assert "session:looping" in scopes
+    assert "search would be called for the 3rd time" in " ".join(run("trips").split())
+    assert document("reset", "session:looping", "--reason", "index is back")["was_stopped"] is True
+    assert document("reset", "session:looping", "--reason", "again")["was_stopped"] is False
+    run("kill", "agent:planner", code=2)
+    run("kill", "agent:planner", "--reason", "ticket 7")
+    guard = Guard(app="shop")
+    with guard.session("x", agent="planner"), pytest.raises(StoppedError, match="ticket 7"):
+        guard.model_call("gpt-4o-mini", prompt="x")
+    guard.close()
+    assert "expected" in run("reset", "nonsense", "--reason", "x", code=2)
+
+
+def test_verify_is_clean_or_exits_with_1(ledger: Guard) -> None:
+    """A balance that was tampered with is named."""
+    assert document("verify")["discrepancies"] == []
+    store = SqliteStore(str(default_path("shop")))
+    store._connections.get().execute("UPDATE account SET posted = posted + 1 WHERE title = 'session healthy'")
+    store.close()
+    assert "session healthy" in run("verify", code=1)
+
+
+def test_prices_and_unknown_models() -> None:
+    """USD per million tokens and the source; an unknown name is one sentence."""
+    assert document("prices", "gpt-4o-mini")["usd_per_mtok"]["standard"]["input"] == "0.15"
+    assert "genai-prices" in run("prices", "claude-sonnet-4-6")
+    assert "gpt-4o-mini" in run("prices", "gpt-4o-minni", code=1)
+
+
+def test_policy_commands(tmp_path: Path) -> None:
+    """Init, check, show, schema."""
+    run("policy", "init")
+    run("policy", "init", code=2)
+    assert document("policy", "check", "runguard.toml")["budgets"] == ["session", "day"]
+    assert json.loads(run("policy", "show"))["app"] == "my-agent"
+    assert json.loads(run("policy", "schema"))["title"] == "runguard.toml"
+    Path("bad.toml").write_text("budgts = 1")
+    assert "did you mean" in run("policy", "check", "bad.toml", code=2)
+
+
+@pytest.mark.parametrize("command", ["sessions", "explain", "report", "budget", "trips", "verify"])
+def test_without_a_ledger_the_way_to_one_is_named(command: str) -> None:
+    """Exit code 3, no traceback, no file made."""
+    assert "runguard demo" in " ".join(run(command, code=3).split())
+    assert not default_path("default").exists()
+
+
+def test_every_command_teaches() -> None:
+    """--help has an example or says what is needed."""
+    for command in ("sessions", "explain", "report", "budget", "trips", "verify", "reset", "kill", "prices", "run", "demo"):
+        text = run(command, "--help")
+        assert "Example:" in text or "pip install" in text, command
+    assert "runguard 0." in run("--version")
+
+
+def test_a_corrupt_ledger_is_one_sentence(ledger: Guard) -> None:
+    """With the way out."""
+    default_path("shop").write_bytes(b"garbage" * 1000)
+    for extra in ("-wal", "-shm"):
+        Path(f"{default_path('shop')}{extra}").unlink(missing_ok=True)
+    assert "aside" in run("sessions", code=3)

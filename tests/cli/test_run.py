@@ -1,0 +1,108 @@
+"""`runguard run`: real child processes, real LangChain, a local provider."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def runguard(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The installed command, in a terminal of 100 columns."""
+    command = [sys.executable, "-m", "runguard_core.cli", *args]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "COLUMNS": "100", **env}
+    )
+
+
+def program(tmp_path: Path, text: str) -> str:
+    """A program of the user's."""
+    path = tmp_path / "agent.py"
+    path.write_text(text)
+    return str(path)
+
+
+def test_an_unchanged_program_is_stopped_and_billed(tmp_path: Path) -> None:
+    """Exit code 4, what was spent and why, the next commands, and no traceback."""
+    done = runguard("run", "--budget", "0.05 USD", "--", "python", str(EXAMPLES / "04_unchanged_agent.py"))
+    assert done.returncode == 4, done.stderr
+    text = " ".join(done.stderr.split())
+    assert "Stopped before the next request" in text
+    assert "run --budget" in text
+    assert "runguard explain" in text
+    assert "Traceback" not in done.stderr
+    found = json.loads(runguard("sessions", "--json", "--app", "04_unchanged_agent").stdout)["sessions"]
+    assert 0 < int(found[0]["spend"]["nanos"]) <= 60_000_000
+    assert json.loads(runguard("verify", "--json", "--app", "04_unchanged_agent").stdout)["discrepancies"] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code"), [("raise SystemExit(7)", 7), ("print('fine')", 0), ("raise ValueError('theirs')", 1)]
+)
+def test_the_programs_own_exit_code_passes_and_no_metering_is_loud(tmp_path: Path, code: str, exit_code: int) -> None:
+    """It made no call: said, in words."""
+    done = runguard("run", "--", "python", program(tmp_path, code))
+    assert done.returncode == exit_code
+    assert "Nothing was metered" in done.stderr
+    assert ("theirs" in done.stderr) is (exit_code == 1)
+
+
+def test_programs_that_cannot_be_guarded_are_said_so(tmp_path: Path) -> None:
+    """Not Python, not there, or a bad budget."""
+    assert "Nothing was guarded" in runguard("run", "--", "true").stderr
+    missing = runguard("run", "--", "no-such-program-here")
+    assert (missing.returncode, "cannot run" in missing.stderr) == (2, True)
+    bad = runguard("run", "--budget", "5 bananas", "--", "true")
+    assert (bad.returncode, "--budget" in bad.stderr) == (2, True)
+
+
+def test_a_sitecustomize_of_the_users_still_runs(tmp_path: Path) -> None:
+    """Ours stands in front of it and hands over."""
+    (tmp_path / "sitecustomize.py").write_text("import os; os.environ['THEIRS'] = 'ran'")
+    done = runguard("run", "--", "python", program(tmp_path, "import os; print(os.environ['THEIRS'])"), PYTHONPATH=str(tmp_path))
+    assert done.stdout.strip() == "ran"
+
+
+THREADS = """
+import threading
+from langchain_openai import ChatOpenAI
+from runguard_core.testing import FakeProvider, Reply
+with FakeProvider([Reply(input_tokens=10, output_tokens=5)]) as provider:
+    model = ChatOpenAI(model="gpt-4o-mini", base_url=provider.openai_url, api_key="test")
+    threads = [threading.Thread(target=model.invoke, args=("hi",)) for _ in range(4)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    model.invoke("hi", config={"metadata": {"thread_id": "theirs"}})
+"""
+
+
+def test_bare_threads_and_sessions_of_the_programs_own_are_on_the_bill(tmp_path: Path) -> None:
+    """Five calls, two sessions, one bill."""
+    done = runguard("run", "--session", "mine", "--json", "--", "python", program(tmp_path, THREADS))
+    assert done.returncode == 0, done.stderr
+    bill: dict[str, Any] = json.loads(done.stderr)
+    assert bill["total"]["call_count"] == 5
+    assert sorted(bill["sessions"]) == ["mine", "theirs"]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("0[1-3]*.py")))
+def test_examples_run(name: str) -> None:
+    """Each is one idea, at most 60 lines, and offline."""
+    path = EXAMPLES / name
+    assert len(path.read_text().splitlines()) <= 60
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_demo_ends_well() -> None:
+    """All three scenes, ten requests of fifty."""
+    done = runguard("demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "10 passed, 40 were refused before sending; the provider saw 10 requests" in " ".join(done.stdout.split())
