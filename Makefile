@@ -29,7 +29,7 @@ demo: $(DEMO) ## install and run the main job, offline
 	@$(BIN)/runguard demo
 
 test: $(DEV) ## run all tests with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=
+	$(BIN)/python -m pytest --cov --cov-report=term
 
 check: $(DEV) ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -187,8 +187,9 @@ def trips_command(
             render.print_latches(out, shown[:limit])
             if not shown:
                 out.print("Nothing is stopped.")
-            for event in events:
-                out.print(f"{render.when(event.at)} {event.kind}: {event.message}", highlight=False, markup=False)
+            for event, count in render.folded(events):
+                times = f" ({count} times)" if count > 1 else ""
+                out.print(f"{render.when(event.at)} {event.kind}{times}: {event.message}", highlight=False, markup=False)
 
         show(as_json, document, text)
 

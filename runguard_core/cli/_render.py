@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from runguard_core.budgets import in_units
 from runguard_core.calls import Certainty
-from runguard_core.ledger import AccountRow, CallRecord, Latch, Unit
+from runguard_core.ledger import AccountRow, CallRecord, Event, Latch, Unit
 from runguard_core.money import format_usd
 from runguard_core.reports import Explained, RunExplained, SessionRow, Spend, Turn
 
@@ -198,13 +198,33 @@ def _amount(amount: int, unit: Unit) -> str:
 
 
 def print_latches(console: Console, latches: Sequence[Latch]) -> None:
-    """Who is stopped and why."""
+    """Who is stopped and why; runs that one account stopped are one line."""
+    groups: dict[object, list[Latch]] = {}
     for latch in latches:
+        groups.setdefault(latch.account_key or latch.scope, []).append(latch)
+    for latch, *others in groups.values():
         colour = "yellow" if latch.state.value == "half_open" else "red"
         scope = escape(f"{latch.scope_kind}:{latch.scope_id}")
         until = f", until {when(latch.until)}" if latch.until else ""
+        more = f" (and {len(others)} more runs for the same budget)" if others else ""
         console.print(
-            f"[{colour}]■[/] [bold]{scope}[/] {latch.state.value} since {when(latch.since)}{until}, rule {latch.rule}, "
+            f"[{colour}]■[/] [bold]{scope}[/]{more} {latch.state.value} since {when(latch.since)}{until}, rule {latch.rule}, "
             f"by {escape(latch.by)}\n  {escape(latch.reason)}",
             highlight=False,
         )
+
+
+def folded(events: Sequence[Event]) -> list[tuple[Event, int]]:
+    """Neighbouring refusals by one budget as one: the latest, and how many."""
+    found: list[tuple[Event, int]] = []
+    for event in events:
+        last = found[-1][0] if found else None
+        if (
+            last is not None
+            and (last.kind, last.facts.get("budget")) == (event.kind, event.facts.get("budget"))
+            and event.facts.get("budget")
+        ):
+            found[-1] = (event, found[-1][1] + 1)
+        else:
+            found.append((event, 1))
+    return found

@@ -1,0 +1,55 @@
+"""What the documentation says is so."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import runguard_core
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_pages_of_commands_are_their_help() -> None:
+    """Run docs/generate_cli.py after changing a command."""
+    spec = importlib.util.spec_from_file_location("generate_cli", ROOT / "docs" / "generate_cli.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    commands = re.findall(r"^## (.*)$", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
+    assert commands == re.findall(r"^## (.*)$", module.text(), re.MULTILINE)
+    assert len(commands) == 17
+
+
+def test_links_in_pages_lead_somewhere() -> None:
+    """Relative links only; the seven files stay under 900 lines together."""
+    seven = []
+    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+            if page.name == "README.md" and target.endswith(".py"):
+                seven.append(page.parent / target)
+    assert len(seven) == 7
+    assert sum(len(path.read_text().splitlines()) for path in seven) < 900
+
+
+def test_every_word_of_the_front_door_is_explained() -> None:
+    """In the glossary, the README or a page."""
+    pages = " ".join(page.read_text() for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+    words = {
+        "Guard",
+        "Session",
+        "Budget",
+        "Reservation",
+        "Event",
+        "Detector",
+        "Verdict",
+        "Mode",
+        "StoppedError",
+        "Store",
+        "Outcome",
+    }
+    assert words <= set(runguard_core.__all__)
+    assert {word for word in words if word not in pages} == set()
