@@ -181,8 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.retry_after_seconds is not None:
             self.send_header("retry-after", f"{reply.retry_after_seconds:g}")
         self.end_headers()
+        request.is_complete = True  # before the bytes: a client may look as soon as it has them
         self.wfile.write(payload)
-        request.is_complete = True
 
     def _stream(self, request: Request, finish: str) -> None:
         reply = request.reply
@@ -202,5 +202,5 @@ class _Handler(BaseHTTPRequestHandler):
             encoded = wire.encode(piece)
             self.wfile.write(b"%x\r\n%s\r\n" % (len(encoded), encoded))
             request.chunks_written += 1
-        self.wfile.write(b"0\r\n\r\n")
         request.is_complete = True
+        self.wfile.write(b"0\r\n\r\n")
