@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 DEMO := $(VENV)/.demo-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo test check bench matrix clean
+.PHONY: help demo test check bench explore matrix clean
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -39,6 +39,9 @@ check: $(DEV) ## lint, format, types, import contracts
 
 bench: $(DEV) ## run every benchmark
 	@for f in benchmarks/[a-z]*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+
+explore: $(DEV) ## look for new failing examples of the property tests (minutes)
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -q tests/core tests/stores/test_machine.py
 
 matrix: ## run the tests on every supported interpreter that is there
 	@for v in 3.11 3.12 3.13; do \

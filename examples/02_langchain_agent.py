@@ -1,7 +1,5 @@
 """A LangChain agent that loops is stopped before its next request. Offline: the provider is a local server."""
 
-import logging
-
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -9,8 +7,6 @@ from langchain_openai import ChatOpenAI
 from runguard_core import Guard, StoppedError
 from runguard_core.testing import FakeProvider, Reply, ToolUse
 from runguard_langchain import RunGuardCallbackHandler
-
-logging.getLogger("langchain_core").setLevel(logging.CRITICAL)
 
 
 @tool

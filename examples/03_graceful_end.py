@@ -1,7 +1,5 @@
 """With the middleware a stopped agent ends with an ordinary last message instead of an exception."""
 
-import logging
-
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -9,8 +7,6 @@ from langchain_openai import ChatOpenAI
 from runguard_core import Budget, Guard
 from runguard_core.testing import FakeProvider, Reply, ToolUse
 from runguard_langchain import RunGuardMiddleware
-
-logging.getLogger("langchain_core").setLevel(logging.CRITICAL)
 
 
 @tool

@@ -12,8 +12,11 @@ from hypothesis import HealthCheck, settings
 from runguard_core import Guard
 
 os.environ["LANGSMITH_TRACING"] = "false"
-settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-settings.load_profile("default")
+_CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+# the same examples every time, so that a red run is about the change; `explore` looks for new ones
+settings.register_profile("default", deadline=None, max_examples=60, derandomize=True, suppress_health_check=_CHECKS)
+settings.register_profile("explore", deadline=None, max_examples=2000, suppress_health_check=_CHECKS)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ are retried, sent to fallbacks or shown to the model as a tool's answer. `except
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from runguard_core import RefusedError, StoppedError, TrippedError
@@ -33,6 +34,18 @@ _CLASSES: tuple[tuple[type[StoppedError], type[StoppedError]], ...] = (
     (TrippedError, LangChainTrippedError),
     (StoppedError, LangChainStoppedError),
 )
+
+
+class _NoErrorOfOurs(logging.Filter):
+    """LangChain logs whatever a handler raises as an error of the handler; a stop is none, it reaches the program."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to keep the record."""
+        said = str(record.args)
+        return not ("RunGuardCallbackHandler" in said and "LangChain" in said)
+
+
+logging.getLogger("langchain_core.callbacks.manager").addFilter(_NoErrorOfOurs())
 
 
 def bubbling(error: StoppedError, partial: Any) -> StoppedError:

@@ -14,12 +14,15 @@ FORCED_OPEN  a person's kill switch, any scope           reset by a person
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from runguard_core.attribution import Attribution
 from runguard_core.detectors import Verdict
 from runguard_core.ledger import Latch, LatchState
 
+#: A run does not last longer; a conversation is not resumed as a probe after so long.
+RUN_LATCH_AGE = timedelta(days=7)
+SESSION_LATCH_AGE = timedelta(days=30)
 Latches = Mapping[tuple[str, str], Latch]
 
 #: Scopes a latch can stop, widest first.
@@ -92,6 +95,14 @@ def shows(latch: Latch, marks: Iterable[str]) -> bool:
 def cleared_by_limit(latches: Latches, account_key: str) -> list[Latch]:
     """The latches that a raised limit of this account lifts."""
     return [latch for latch in latches.values() if latch.account_key == account_key]
+
+
+def is_stale(latch: Latch, at: datetime) -> bool:
+    """Whether a latch stops nothing any more: its time is over, or its run or session is long past."""
+    if latch.state is LatchState.FORCED_OPEN:
+        return False
+    age = at - latch.since
+    return has_ended(latch, at) or age > (RUN_LATCH_AGE if latch.scope_kind == "run" else SESSION_LATCH_AGE)
 
 
 def how_to_clear(latch: Latch) -> str:

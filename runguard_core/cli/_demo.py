@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,7 +35,6 @@ def run_demo(console: Console) -> int:
         import runguard_langchain  # noqa: F401, PLC0415  # type: ignore[import-not-found]
     except ImportError:
         raise fail("the demo runs real LangChain: pip install 'runguard-core[langchain]'", Exit.USAGE) from None
-    logging.getLogger("langchain_core.callbacks.manager").setLevel(logging.CRITICAL)
     run = new_id()[:10].lower()
     guard = Guard(app=_APP, max_cost_per_session_usd="0.50", prices=PriceBook({_CENT_MODEL: _CENT_PRICE}))
     guard.install("langchain")

@@ -6,7 +6,7 @@ from runguard_core import breaker
 from runguard_core.attribution import DIMENSIONS, UNATTRIBUTED, Attribution
 from runguard_core.budgets import Claim, Mode
 from runguard_core.calls import Call, ModelCall, ToolCall
-from runguard_core.errors import StoreError
+from runguard_core.errors import RunguardError, StoreError
 from runguard_core.guard import _refusing as refusing
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
@@ -15,7 +15,7 @@ from runguard_core.guard._preparing import claims_of, merged, price, record_of
 from runguard_core.guard._quoting import Priced, output_cap
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import Unpriced
-from runguard_core.guard._unverified import unverified, without_store
+from runguard_core.guard._unverified import after_fault, unverified, without_store
 from runguard_core.ids import new_id
 from runguard_core.ledger import CallRecord, Hold, Latch, LatchState, Refusal, Reserved
 
@@ -30,9 +30,10 @@ def admit(engine: Engine, call: Call, who: Attribution, call_id: str | None = No
     call_id = call_id or new_id()
     if mode is Mode.OFF:
         return Reservation.untracked(engine, call, call_id, who)
+    is_alone = who.run is None
     who = _placed(engine, who, call_id)
     state = engine.runs.state(who)
-    it = Candidate(call, call_id, who, engine.clock.now(), mode, state, engine.runs.lane(state, who))
+    it = Candidate(call, call_id, who, engine.clock.now(), mode, state, engine.runs.lane(state, who), is_alone=is_alone)
     try:
         _check_latches(engine, it)
         if isinstance(call, ToolCall):
@@ -40,6 +41,10 @@ def admit(engine: Engine, call: Call, who: Attribution, call_id: str | None = No
         return _reserve(engine, it)
     except StoreError as error:
         return without_store(engine, it, error)
+    except RunguardError:
+        raise
+    except Exception as error:  # noqa: BLE001  a fault of ours: the policy decides, not the traceback
+        return after_fault(engine, it, error)
 
 
 def _placed(engine: Engine, who: Attribution, call_id: str) -> Attribution:

@@ -24,6 +24,7 @@ class Candidate:
     lane: Lane
     signature: str | None = None
     turn: int | None = None
+    is_alone: bool = False
 
     @property
     def enforced(self) -> bool:

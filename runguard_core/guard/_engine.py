@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runguard_core import breaker
 from runguard_core import events as ev
 from runguard_core.attribution import Attribution
 from runguard_core.budgets import BudgetBook
@@ -67,6 +68,13 @@ class Engine:
         """The deadline of a hold placed or renewed now."""
         return at + timedelta(seconds=self.rules.hold_seconds)
 
+    def prune(self) -> None:
+        """Drop latches that stop nothing any more, so that asking for them stays cheap."""
+        now = self.clock.now()
+        for latch in tuple(self.store.latches().values()):
+            if breaker.is_stale(latch, now):
+                self.store.drop_latch(latch.scope_kind, latch.scope_id)
+
     def renew(self) -> None:
         """Heartbeat: live holds are extended, overdue ones of the dead are settled, the backlog is written."""
         now = self.clock.now()
@@ -77,6 +85,7 @@ class Engine:
         if live:
             self.store.extend(live, self.expires_at(now))
         self.expire(now)
+        self.prune()
 
     def abandon_session(self, session: str, since: float) -> None:
         """A session's block is left: calls made inside it that nobody closed are charged by what is known."""

@@ -100,6 +100,8 @@ class Reservation:
             _log.exception("RunGuard could not settle call %s; its hold will be charged at the quote", self.call_id)
         finally:
             self._engine.pending.pop(self.call_id, None)
+            if self._it.is_alone:
+                self._engine.runs.forget(self._it.who.run or "")
 
     def post(self, usage: Usage | None = None, **facts: Any) -> None:
         """The call was completed. Without usage the quote is charged, marked estimated.

@@ -29,6 +29,20 @@ def without_store(engine: Engine, it: Candidate, error: StoreError) -> Reservati
     return unverified(engine, it, error, priced, record_of(engine, it, priced.quote), holds)
 
 
+def after_fault(engine: Engine, it: Candidate, error: Exception) -> Reservation:
+    """RunGuard itself failed: observed calls pass unmetered and said so, enforced ones as `on_store_error` says."""
+    _log.error("RunGuard failed to admit call %s", it.call_id, exc_info=error)
+    if it.enforced and engine.rules.on_store_error is not OnStoreError.ADMIT:
+        raise_stop(
+            it,
+            TrippedError(
+                scope=f"call {it.call_id}", rule="fault", verdict=f"RunGuard failed: {type(error).__name__}: {error}"[:300],
+                since=it.at, how_to_clear='report it; on_store_error = "admit" lets such calls pass',
+            ),
+        )  # fmt: skip
+    return Reservation.untracked(engine, it.call, it.call_id, it.who)
+
+
 def unverified(
     engine: Engine, it: Candidate, error: StoreError, priced: Priced, record: CallRecord, holds: tuple[Hold, ...]
 ) -> Reservation:

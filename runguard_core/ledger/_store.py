@@ -119,7 +119,7 @@ class Store(Protocol):
         ...
 
     def expire(self, now: datetime) -> tuple[CallRecord, ...]:
-        """Post every overdue hold at its quote as ASSUMED; the calls concerned."""
+        """Post every overdue hold at its quote as ASSUMED; the calls concerned, by deadline and id."""
         ...
 
     def adjust(self, call_id: str, settlement: Settlement, reason: str) -> Settled:

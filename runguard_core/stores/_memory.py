@@ -171,11 +171,11 @@ class MemoryStore:
             return self._expire(now)
 
     def _expire(self, now: datetime) -> tuple[CallRecord, ...]:
-        overdue = [call_id for call_id, deadline in self._pending.items() if deadline <= now]
-        for call_id in overdue:
+        overdue = sorted((deadline, call_id) for call_id, deadline in self._pending.items() if deadline <= now)
+        for _, call_id in overdue:
             known = self._calls[call_id]
             self._settle(known, EntryKind.EXPIRE, CallState.ASSUMED, assumed_settlement(known.call, known.holds, now), "")
-        return tuple(self._calls[call_id].record() for call_id in overdue)
+        return tuple(self._calls[call_id].record() for _, call_id in overdue)
 
     def adjust(self, call_id: str, settlement: Settlement, reason: str) -> Settled:
         """See `Store.adjust`."""

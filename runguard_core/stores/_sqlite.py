@@ -35,6 +35,8 @@ _INSERT_ENTRY = "INSERT INTO entry (call_id, kind, at, moves, cost_nanos, reason
 _INSERT_ACCOUNT = "INSERT INTO account (key, unit, title, window_start, window_end, shown_limit) VALUES (?, ?, ?, ?, ?, ?)"
 _HOLD = "UPDATE account SET pending = pending + ?, shown_limit = ? WHERE key = ?"
 _MOVE = "UPDATE account SET pending = pending + ?, posted = posted + ?, assumed = assumed + ? WHERE key = ?"
+#: Tells other connections that latches or overrides have changed.
+_BREAKER_CHANGED = "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'breaker'"
 _MAX_EXPIRED_AT_ONCE = 100
 
 
@@ -147,6 +149,7 @@ class SqliteStore(SqliteReading):
         """See `Store.put_latch`."""
         with self._connections.writing() as db:
             db.execute(f"INSERT OR REPLACE INTO latch VALUES ({', '.join('?' * 11)})", rows.latch_row(latch))  # noqa: S608
+            db.execute(_BREAKER_CHANGED)
             _say(db, events)
         self._written += 1
 
@@ -154,6 +157,7 @@ class SqliteStore(SqliteReading):
         """See `Store.drop_latch`."""
         with self._connections.writing() as db:
             there = db.execute("DELETE FROM latch WHERE scope_kind = ? AND scope_id = ?", (scope_kind, scope_id)).rowcount
+            db.execute(_BREAKER_CHANGED)
             _say(db, events)
         self._written += 1
         return bool(there)
@@ -166,6 +170,7 @@ class SqliteStore(SqliteReading):
         )  # fmt: skip
         with self._connections.writing() as db:
             db.execute("INSERT OR REPLACE INTO limit_override VALUES (?, ?, ?, ?, ?, ?)", row)
+            db.execute(_BREAKER_CHANGED)
             _say(db, events)
         self._written += 1
 
@@ -226,7 +231,7 @@ def _line(db: sqlite3.Connection, call_id: str, kind: EntryKind, at: datetime, m
 def _expire(db: sqlite3.Connection, now: datetime) -> list[CallRecord]:
     """Settle some overdue holds at their quotes."""
     overdue = db.execute(
-        "SELECT * FROM call WHERE state = 'pending' AND expires_at <= ? LIMIT ?",
+        "SELECT * FROM call WHERE state = 'pending' AND expires_at <= ? ORDER BY expires_at, id LIMIT ?",
         (rows.micros(now), _MAX_EXPIRED_AT_ONCE),
     ).fetchall()
     found = []

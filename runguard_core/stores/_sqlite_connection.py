@@ -89,7 +89,7 @@ class Connections:
         tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
         if not tables:
             script = files("runguard_core.stores").joinpath("sqlite.sql").read_text("utf-8")
-            stamp = f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}');"  # noqa: S608  a constant of ours
+            stamp = f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'), ('breaker', '0');"  # noqa: S608  a constant of ours
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n{stamp}\nCOMMIT;")
         self._check_schema(connection)
 

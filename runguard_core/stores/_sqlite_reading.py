@@ -102,13 +102,18 @@ class SqliteReading:
 
     def _fresh(self, name: str, sql: str, read: Any) -> Any:
         with self._connections.reading() as db:
-            version = (id(db), db.execute("PRAGMA data_version").fetchone()[0], self._written)
+            seen = (id(db), db.execute("PRAGMA data_version").fetchone()[0], self._written)
             kept = getattr(self._local, name, None)
-            if kept is None or kept[0] != version:
-                found = [read(row) for row in db.execute(sql).fetchall()]
-                kept = (version, {_key(one): one for one in found})
-                setattr(self._local, name, kept)
-            return kept[1]
+            if kept is not None and kept[0] == seen:
+                return kept[2]
+            # somebody wrote; whether latches or limits changed is one small row
+            version = (id(db), db.execute("SELECT value FROM meta WHERE key = 'breaker'").fetchone()[0])
+            if kept is None or kept[1] != version:
+                found = {_key(one): one for one in map(read, db.execute(sql).fetchall())}
+            else:
+                found = kept[2]
+            setattr(self._local, name, (seen, version, found))
+            return found
 
     def _all(self, sql: str, *values: Any) -> list[Any]:
         with self._connections.reading() as db:

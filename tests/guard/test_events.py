@@ -236,3 +236,42 @@ def test_a_jump_of_the_wall_clock_neither_poisons_nor_reopens_a_window() -> None
     steady.now()
     clock.advance(minutes=11)
     assert steady.now() == clock.wall
+
+
+def test_latches_that_stop_nothing_any_more_are_dropped(make_guard: Any) -> None:
+    """Runs of last week; a kill stays."""
+    clock = FakeClock()
+    guard = make_guard(budgets=[Budget("0.01 USD")], prices=CENT, clock=clock)
+    guard.kill("agent:x", reason="stays")
+    loop_once(guard, "s")
+    with pytest.raises(StoppedError):
+        guard.model_call("cent", max_output_tokens=5)
+    assert len(guard.store.latches()) == 4
+    for _ in range(6):
+        clock.advance(days=1.5)
+        guard._engine.clock.now()
+        clock.advance(minutes=11)
+        guard._engine.clock.now()
+    guard._engine.renew()
+    assert {latch.scope for latch in guard.store.latches().values()} == {("agent", "x"), ("session", "s")}
+
+
+def test_calls_outside_any_run_leave_no_state_behind(make_guard: Any) -> None:
+    """A run of its own each, forgotten when settled."""
+    guard = make_guard(prices=CENT)
+    assert spend(guard, 20) == 20
+    assert len(guard._engine.runs._states) == 0
+
+
+@pytest.mark.parametrize(("settings", "passes"), [({}, False), ({"mode": "observe"}, True), ({"on_store_error": "admit"}, True)])
+def test_a_fault_of_our_own_is_no_traceback_in_the_users_program(
+    make_guard: Any, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], passes: bool
+) -> None:
+    """Observing never raises; enforcing raises its one family, unless the policy admits."""
+    guard = make_guard(prices=CENT, **settings)
+    monkeypatch.setattr(guard._engine.book, "claims", None)
+    if passes:
+        assert spend(guard) == 1
+    else:
+        with pytest.raises(TrippedError, match="RunGuard failed: TypeError"):
+            guard.model_call("cent", max_output_tokens=1)

@@ -104,4 +104,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestLedgerMachine.settings = settings(
+    settings.default, max_examples=max(100, settings.default.max_examples), stateful_step_count=30
+)

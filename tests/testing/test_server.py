@@ -53,7 +53,7 @@ def test_streams_report_usage_only_when_asked() -> None:
         assert asked[-1].usage.prompt_tokens == 5
         assert "".join(c.choices[0].delta.content or "" for c in plain if c.choices) == "a long answer"
         events = list(message(provider, stream=True))
-        assert [e.type for e in events][0] == "message_start"
+        assert events[0].type == "message_start"
         assert next(e for e in events if e.type == "message_delta").usage.output_tokens == 3
 
 
@@ -67,7 +67,9 @@ def test_tool_calls_in_both_formats() -> None:
         assert [(b.name, b.input) for b in blocks] == [("search", {"q": "x"}), ("look", {})]
 
 
-@pytest.mark.parametrize(("status", "error"), [(429, openai.RateLimitError), (500, openai.InternalServerError), (400, openai.BadRequestError)])
+@pytest.mark.parametrize(
+    ("status", "error"), [(429, openai.RateLimitError), (500, openai.InternalServerError), (400, openai.BadRequestError)]
+)
 def test_errors_look_like_the_providers(status: int, error: type[Exception]) -> None:
     """And cost nothing."""
     with FakeProvider([Reply(status=status, retry_after_seconds=2)]) as provider:
@@ -87,7 +89,9 @@ def test_the_requests_limit_caps_the_answer() -> None:
 def test_a_gate_holds_an_answer_and_a_cut_breaks_it() -> None:
     """Without sleeping."""
     gate = threading.Event()
-    with FakeProvider(lambda r: Reply(gate=gate) if r.index == 0 else Reply(text="x" * 100, chunks=9, cut_after_chunks=3)) as provider:
+    with FakeProvider(
+        lambda r: Reply(gate=gate) if r.index == 0 else Reply(text="x" * 100, chunks=9, cut_after_chunks=3)
+    ) as provider:
         answers: list[Any] = []
         thread = threading.Thread(target=lambda: answers.append(chat(provider)))
         thread.start()

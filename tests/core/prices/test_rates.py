@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from genai_prices import Usage as TheirUsage
 from genai_prices.data_snapshot import get_snapshot
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runguard_core.calls import ModelCall, PromptPart
@@ -33,7 +33,6 @@ def usages(draw: Any) -> Usage:
     )  # fmt: skip
 
 
-@settings(max_examples=150)
 @given(st.sampled_from(MODELS), usages(), st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1)))
 def test_every_listed_model_costs_what_genai_prices_says(which: Any, usage: Usage, at: datetime) -> None:
     """Tiers, cache reads and writes, dates and times of day; rounded up to the nano-dollar."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,8 +13,6 @@ from langchain_openai import ChatOpenAI
 from runguard_core import CallFilter, CallRecord, Guard
 from runguard_core.testing import FakeProvider, Reply, ToolUse
 from runguard_langchain import uninstall
-
-logging.getLogger("langchain_core.callbacks.manager").setLevel(logging.CRITICAL)
 
 Serve = Callable[..., FakeProvider]
 

@@ -178,3 +178,18 @@ def test_p12_parameter_names_are_those_of_the_base_class(make_guard: Any) -> Non
                 inspect.signature(getattr(BaseCallbackHandler, name)).parameters,
             )
             assert list(theirs)[:3] == list(ours)[:3], name
+
+
+def test_a_stop_is_not_logged_as_an_error_of_the_handler(serve: Any, make_guard: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """LangChain would say "Error in RunGuardCallbackHandler"; errors of other handlers are still logged."""
+    provider, guard = serve(), make_guard(budgets=[Budget("0 calls")])
+    with pytest.raises(StoppedError):
+        openai(provider).invoke("hi", config={"callbacks": [RunGuardCallbackHandler(guard)]})
+    assert "Error in" not in caplog.text
+
+    class Broken(BaseCallbackHandler):
+        def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+            raise ValueError("theirs")
+
+    openai(provider).invoke("hi", config={"callbacks": [Broken()]})
+    assert "Error in Broken" in caplog.text
