@@ -86,8 +86,10 @@ class SqliteReading:
 
     def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
         """See `Store.events`."""
-        sql = "SELECT * FROM event WHERE (?1 IS NULL OR session = ?1) AND (?2 IS NULL OR at >= ?2) ORDER BY sequence DESC"
-        found = self._all(f"{sql} LIMIT {int(limit)}" if limit else sql, session, rows.micros(since))
+        tests = {"session = ?": session, "at >= ?": rows.micros(since)}
+        used = {test: value for test, value in tests.items() if value is not None}
+        sql = "SELECT * FROM event" + (" WHERE " + " AND ".join(used) if used else "") + " ORDER BY sequence DESC"  # noqa: S608
+        found = self._all(f"{sql} LIMIT {int(limit)}" if limit else sql, *used.values())
         return tuple(rows.event_of(row) for row in reversed(found))
 
     def latches(self) -> Mapping[tuple[str, str], Latch]:
