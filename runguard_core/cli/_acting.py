@@ -25,7 +25,8 @@ from runguard_core.cli._app import (
     out,
     show,
 )
-from runguard_core.guard import Guard
+from runguard_core.cli._refreshing import refresh_prices
+from runguard_core.guard import Guard, load_refreshed_prices
 from runguard_core.ledger import Store
 from runguard_core.policy import STARTER, Policy, load_policy, policy_schema
 from runguard_core.prices import Rates
@@ -103,8 +104,12 @@ def kill_command(
 
 @app.command("prices")
 def prices_command(
-    model: Annotated[str, typer.Argument(help="A model's name, as the request states it.")],
+    model: Annotated[str | None, typer.Argument(help="A model's name, as the request states it.")] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="openai, anthropic, google, aws, azure, ...")] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="First fetch the newest price list; the only network access.")
+    ] = False,
+    url: Annotated[str | None, typer.Option("--url", help="Where to fetch it; default: genai-prices' own address.")] = None,
     policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -113,6 +118,13 @@ def prices_command(
     Example: [bold]runguard prices claude-sonnet-4-5[/]
     """
     with errors():
+        if refresh:
+            out.print(refresh_prices(url), highlight=False, soft_wrap=True)
+        load_refreshed_prices()
+        if model is None:
+            if not refresh:
+                raise fail("name a model, or say --refresh", Exit.USAGE)
+            return
         rates = load_policy(policy).rules.prices.rates(model, provider, datetime.now(UTC))
         rows = _price_rows(rates)
         document = {

@@ -1,7 +1,7 @@
 """The engine: the only place that puts prices, budgets, detectors, breaker and store together."""
 
 from runguard_core.guard._ambient import current_session
-from runguard_core.guard._building import rules_of
+from runguard_core.guard._building import load_refreshed_prices, price_file, rules_of
 from runguard_core.guard._callback import BudgetExceeded
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._guard import Guard
@@ -22,5 +22,7 @@ __all__ = [
     "Unpriced",
     "current_session",
     "is_unbilled_status",
+    "load_refreshed_prices",
+    "price_file",
     "rules_of",
 ]

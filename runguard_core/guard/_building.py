@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,14 +16,16 @@ from runguard_core.attribution import Attribution, clean
 from runguard_core.budgets import Budget, Mode
 from runguard_core.clock import Clock
 from runguard_core.detectors import Fingerprint
-from runguard_core.errors import InvalidAmountError, PolicyError
+from runguard_core.errors import InvalidAmountError, PolicyError, PriceDataError
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._engine import Engine
 from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
 from runguard_core.ledger import Store
 from runguard_core.money import usd_to_nanos
+from runguard_core.prices import read_price_list, use_price_list
 from runguard_core.stores import open_default, open_store, state_directory
 
+_log = logging.getLogger("runguard")
 _ATTRIBUTION = ("feature", "team", "owner", "agent", "user", "release")
 #: How each setting is read; settings that are not here are passed on as they are.
 _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -152,6 +155,21 @@ def _read_or_make(path: Path) -> bytes:
     return made
 
 
+def price_file() -> Path:
+    """Where a refreshed price list is kept."""
+    return state_directory() / "prices.json"
+
+
+def load_refreshed_prices() -> None:
+    """Use the list that `runguard prices --refresh` left, if there is one; a damaged one is said and passed over."""
+    path = price_file()
+    try:
+        if path.is_file():
+            use_price_list(read_price_list(path.read_bytes(), file=str(path)))
+    except (OSError, PriceDataError) as error:
+        _log.warning("RunGuard prices by the list it was installed with: %s", error)
+
+
 def kill_file_of(app: str) -> Path | None:
     """The file whose existence stops the app: RUNGUARD_KILL_FILE, or `APP.kill` in the state directory."""
     named = os.environ.get("RUNGUARD_KILL_FILE")
@@ -172,6 +190,7 @@ def file_name(app: str) -> str:
 
 def engine_of(rules: Rules, store: str | Store | None, clock: Clock, listeners: Sequence[Listener]) -> Engine:
     """The parts of a guard, put together around an opened ledger."""
+    load_refreshed_prices()
     opened = open_store_for(rules.defaults.app, store)
     key = Fingerprint(secret_of(opened.url))
     kill_file = kill_file_of(rules.defaults.app)

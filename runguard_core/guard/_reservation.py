@@ -41,6 +41,7 @@ class Reservation:
     """
 
     __slots__ = (
+        "_counted_nanos",
         "_engine",
         "_holds",
         "_it",
@@ -70,6 +71,7 @@ class Reservation:
         self._engine, self._it, self._record, self._holds = engine, it, record, holds
         self._rates: Rates | None = priced.rates if priced else None
         self.quote: Quote | None = priced.quote if priced else None
+        self._counted_nanos = (priced.quote.nanos or 0) if priced else 0
         self.max_output_tokens: int | None = None
         self.step: Any = None
         self.settled = self.is_abandoned = False
@@ -180,7 +182,8 @@ class Reservation:
     def _write(self, verb: str, it: Candidate, settlement: Settlement, said: tuple[Event, ...]) -> None:
         engine = self._engine
         with it.state.lock:
-            it.state.spent_nanos += (settlement.cost_nanos or 0) - ((self.quote.nanos or 0) if self.quote else 0)
+            it.state.spent_nanos += (settlement.cost_nanos or 0) - self._counted_nanos
+            self._counted_nanos = settlement.cost_nanos or 0
         try:
             if engine.backlog:
                 engine.backlog.flush(engine.store)

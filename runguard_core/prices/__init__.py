@@ -4,6 +4,7 @@ from runguard_core.prices._book import PROVIDER_NAMES, PriceBook, PriceOverride,
 from runguard_core.prices._learning import FRAMING_TOKENS, PRIOR_OUTPUT_TOKENS, PRIOR_TOKENS_PER_CHAR, Learned
 from runguard_core.prices._quotes import Quote, quote_bound, quote_expected
 from runguard_core.prices._rates import Rates, RateTable, consistent, flat_rates
+from runguard_core.prices._refreshed import count_models, read_price_list, use_price_list
 
 __all__ = [
     "FRAMING_TOKENS",
@@ -17,9 +18,12 @@ __all__ = [
     "RateTable",
     "Rates",
     "consistent",
+    "count_models",
     "find_listed",
     "flat_rates",
     "nearest",
     "quote_bound",
     "quote_expected",
+    "read_price_list",
+    "use_price_list",
 ]

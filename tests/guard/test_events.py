@@ -218,6 +218,8 @@ def test_an_abandoned_call_is_corrected_when_the_truth_arrives(make_guard: Any) 
     assert guard.store.call(held.call_id).cost_nanos == 3 * 10**7
     held.post(Usage(output_tokens=1))
     assert guard.store.call(held.call_id).cost_nanos == 10**7
+    assert held._it is not None
+    assert held._it.state.spent_nanos == 10**7
     assert [c.state for c in guard.store.calls(CallFilter())] == [CallState.POSTED]
     assert guard.store.verify() == ()
 
