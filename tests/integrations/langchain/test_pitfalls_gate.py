@@ -148,10 +148,12 @@ def test_p09_an_error_of_a_tool_is_recorded_and_passed_on(serve: Any, make_guard
 def test_p10_a_handler_given_twice_counts_once(serve: Any, make_guard: Any) -> None:
     """LangChain delivers each event twice to [h, h] and to with_config plus config."""
     provider, guard = serve(), make_guard()
-    handler = RunGuardCallbackHandler(guard)
+    handler, asked = RunGuardCallbackHandler(guard), []
+    reserve = guard.reserve
+    guard.reserve = lambda *args, **kwargs: asked.append(args) or reserve(*args, **kwargs)
     openai(provider).invoke("hi", config={"callbacks": [handler, handler]})
     openai(provider).with_config(callbacks=[handler]).invoke("hi", config={"callbacks": [handler]})
-    assert len(calls(guard)) == provider.request_count == 2
+    assert len(calls(guard)) == len(asked) == provider.request_count == 2
     assert tokens(guard) == (200, 40)
 
 
