@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from runguard_core import Guard
+from runguard_core import CallFilter, Guard
+from runguard_core.ledger import CallState
 
 os.environ["LANGSMITH_TRACING"] = "false"
 _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -44,12 +45,15 @@ def make_guard() -> Iterator[Callable[..., Guard]]:
     yield make
     for guard in made:
         guard.close()
+        assert guard.store.calls(CallFilter(state=CallState.PENDING)) == (), "a call was left pending"
+        assert guard.store.verify() == ()
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Recorded data of others: RUNGUARD_DATA, or ../shared/data beside the checkout."""
-    place = Path(os.environ.get("RUNGUARD_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    root = Path(__file__).parents[1]  # a relative path is meant from here: every test runs in a directory of its own
+    place = (root / os.environ.get("RUNGUARD_DATA", "../shared/data")).resolve()
     if not place.is_dir():
         pytest.skip(f"{place} is not here (RUNGUARD_DATA): recorded data of others are not compared, our own recordings are")
     return place

@@ -16,7 +16,7 @@ from runguard_core.guard._time import SteadyClock
 from runguard_core.ledger import CallState, LatchState
 
 from .clock import FakeClock
-from .test_guard import CENT, ONE, kinds, spend
+from .spending import CENT, ONE, kinds, spend
 
 
 def loop_once(guard: Guard, session: str, argument: str = "same", tries: int = 9) -> int:

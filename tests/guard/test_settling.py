@@ -11,7 +11,7 @@ from runguard_core.calls import Certainty
 from runguard_core.guard._settling import charge_of, is_unbilled_status
 from runguard_core.prices import Quote, flat_rates
 
-from .test_guard import CENT, spend
+from .spending import CENT, spend
 
 RATES = flat_rates({"input": 10**9, "output": 10**10}, model_id="m")  # 1,000 and 10,000 nano-USD per token
 QUOTE = Quote(nanos=5_000_000, input_tokens=1000, output_tokens=400, is_bound=False, basis="")
