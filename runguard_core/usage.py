@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What the provider says it counted, in tokens; every field zero or more.
+    """What the provider says it counted, in tokens (and searches); every field zero or more.
 
     Attributes:
         input_tokens: the whole prompt.
@@ -24,6 +24,8 @@ class Usage:
         input_audio_tokens: part of the prompt that was audio (cached audio included).
         cache_audio_read_tokens: part of the cache reads that was audio.
         output_audio_tokens: part of the answer that was audio.
+        input_image_tokens, output_image_tokens: parts that were images.
+        web_search_count: searches the provider made and bills by the piece.
     """
 
     input_tokens: int = 0
@@ -35,6 +37,9 @@ class Usage:
     input_audio_tokens: int = 0
     cache_audio_read_tokens: int = 0
     output_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    web_search_count: int = 0
 
     @property
     def total_tokens(self) -> int:

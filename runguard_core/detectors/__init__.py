@@ -1,12 +1,12 @@
 """Detectors: what an agent's tool calls say about a run that does not get on."""
 
+from runguard_core.detectors._canonical import canonical
 from runguard_core.detectors._error_streak import ErrorStreak
 from runguard_core.detectors._history import MAX_PERIOD, MAX_STEPS, History, Step
 from runguard_core.detectors._repeat import Cycle, Repeat
 from runguard_core.detectors._signature import (
     DEFAULT_VOLATILE_KEYS,
     Fingerprint,
-    canonical,
     error_mark,
     result_mark,
     signature,

@@ -66,9 +66,10 @@ class History:
     def outcomes_agree(self, period: int, count: int) -> bool | None:
         """Whether the latest `count` outcomes equal those `period` earlier; None when one was never reported.
 
-        An outcome still awaited, and one beyond the window, is no evidence: False.
+        An outcome still awaited is no evidence: False. Beyond the window only what is in it is compared.
         """
         recent, unknown = self._recent, False
+        count = min(count, MAX_STEPS - period)
         if count + period > len(recent):
             return False
         for index in range(1, count + 1):
@@ -80,6 +81,19 @@ class History:
             elif late.mark != early.mark:
                 return False
         return None if unknown else True
+
+    def agreed(self, period: int, limit: int) -> int:
+        """How many of the latest outcomes, `limit` at most, are known and equal those `period` earlier, without a gap.
+
+        A streak that fills the window is taken to be as long as `limit`.
+        """
+        recent = self._recent
+        end = min(limit, len(recent) - period)
+        for index in range(1, end + 1):
+            late, early = recent[-index], recent[-index - period]
+            if late.mark is None or late.mark != early.mark:
+                return index - 1
+        return limit if end + period == MAX_STEPS else end
 
     def begin(self, tool: str, signature: str) -> Step:
         """Add a call that starts now."""

@@ -35,10 +35,10 @@ class Repeat:
 
     def after(self, history: History, step: Step) -> Verdict | None:
         """Judge a call that has just ended."""
-        rounds = history.matched(1) + 1
-        if rounds < self.warn_after or step is not history.back(1):
+        if step is not history.back(1) or history.matched(1) + 1 < self.warn_after:
             return None
-        if history.outcomes_agree(1, self.warn_after - 1) is not True:
+        rounds = history.agreed(1, history.matched(1)) + 1
+        if rounds < self.warn_after:
             return None
         evidence = f"{step.tool} was called {rounds} times in a row with equal arguments and equal results"
         return Verdict(rule=self.rule, severity=Severity.WARN, evidence=evidence, marks=(step.signature,), repeat_count=rounds)
@@ -94,7 +94,7 @@ def judge_round(rule: str, history: History, tool: str, signature: str, *, perio
     agree = history.outcomes_agree(period, needed - 1)
     if agree is False or (agree is None and matched < period * (_UNREPORTED_FACTOR * stop_after - 1)):
         return None
-    rounds = matched // period + 1
+    rounds = (matched if agree is None else min(matched, history.agreed(period, matched) + 1)) // period + 1
     outcomes = "equal results" if agree else "no result reported"
     if period == 1:
         evidence = f"{tool} would be called for the {ordinal(rounds)} time in a row with equal arguments and {outcomes}"

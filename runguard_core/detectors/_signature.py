@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import hmac
 import json
-import math
 import re
-import unicodedata
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 from runguard_core.calls import ToolCall
+from runguard_core.detectors._canonical import bounded, canonical, squeezed
 
 #: Argument keys that say nothing about what is asked. Compared without case, "-" and "_".
 DEFAULT_VOLATILE_KEYS = frozenset({
     "requestid", "traceid", "spanid", "correlationid", "idempotencykey", "nonce", "uuid", "timestamp", "createdat",
     "requestedat", "now", "currenttime", "thought", "thoughts", "reasoning", "rationale", "runmanager", "callid", "toolcallid",
 })  # fmt: skip
-_MAX_DEPTH = 20
-_MAX_ITEMS = 2000
-_MAX_CHARS = 200_000
 _DIGEST_CHARS = 32
 
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\b")
@@ -35,7 +30,6 @@ _EPOCH = re.compile(r"\b1[5-9]\d{8}(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?\b")
 _DURATION = re.compile(r"\b\d+(?:\.\d+)?\s?(?:ns|us|µs|ms|s|sec|seconds?|minutes?)\b", re.IGNORECASE)
 _HEX = re.compile(r"\b(?:0x)?(?=[0-9a-fA-F]*\d)(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{12,64}\b")
 _NUMBER = re.compile(r"\d+")
-_SPACE = re.compile(r"\s+")
 
 
 class Fingerprint:
@@ -58,54 +52,6 @@ class Fingerprint:
         return self.text(canonical(value, frozenset()))
 
 
-def canonical(value: Any, volatile: frozenset[str]) -> str:
-    """Canonical JSON: keys sorted, volatile ones left out, white space folded, bounded in depth and size; never raises."""
-    try:
-        return json.dumps(_plain(value, volatile, _MAX_DEPTH), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    except (ValueError, TypeError, RecursionError, MemoryError):
-        return f"<{type(value).__name__}>"
-
-
-def _plain(value: Any, volatile: frozenset[str], depth: int) -> Any:
-    """JSON types only."""
-    if value is None or value is True or value is False or isinstance(value, int):
-        return value
-    if isinstance(value, str):
-        return _folded(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else f"<{value}>"
-    if depth == 0:
-        return "<deep>"
-    if isinstance(value, Mapping):
-        items = list(value.items())[:_MAX_ITEMS]
-        return {_folded(str(k)): _plain(v, volatile, depth - 1) for k, v in items if _key(k) not in volatile}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, volatile, depth - 1) for item in value[:_MAX_ITEMS]]
-    if isinstance(value, (set, frozenset)):
-        return sorted(canonical(item, volatile) for item in list(value)[:_MAX_ITEMS])
-    return _other(value, volatile, depth)
-
-
-def _other(value: Any, volatile: frozenset[str], depth: int) -> Any:
-    """Objects by their fields where they have some, else by their type: addresses in a repr would differ every time."""
-    fields = getattr(value, "__dict__", None)
-    if isinstance(fields, dict) and fields:
-        return {"<type>": type(value).__name__, **_plain(fields, volatile, depth - 1)}
-    return f"<{type(value).__name__}>" if isinstance(value, object) and not isinstance(value, bytes) else value.hex()
-
-
-def _key(key: Any) -> str:
-    return key.lower().replace("_", "").replace("-", "") if isinstance(key, str) else str(key)
-
-
-def _folded(text: str) -> str:
-    if len(text) > _MAX_CHARS:
-        text = f"{text[:_MAX_CHARS]}<{len(text)}>"
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    return _SPACE.sub(" ", text).strip()
-
-
 def signature(call: ToolCall, fingerprint: Fingerprint, volatile_keys: frozenset[str] = DEFAULT_VOLATILE_KEYS) -> str:
     """Digest of a tool's name and its canonical arguments; arguments given as JSON text are parsed."""
     arguments: Any = call.arguments
@@ -119,14 +65,14 @@ def signature(call: ToolCall, fingerprint: Fingerprint, volatile_keys: frozenset
 
 def result_mark(result: Any, fingerprint: Fingerprint) -> str:
     """Digest of a result without what changes by itself: time stamps, ids, durations."""
-    text = result if isinstance(result, str) else canonical(result, DEFAULT_VOLATILE_KEYS)
-    return fingerprint.text(_steady(text[:_MAX_CHARS]) + str(len(text) if len(text) > _MAX_CHARS else ""))
+    text = bounded(result) if isinstance(result, str) else canonical(result, DEFAULT_VOLATILE_KEYS)
+    return fingerprint.text(_steady(text))
 
 
 def _steady(text: str) -> str:
     for pattern in (_UUID, _STAMP, _EPOCH, _DURATION, _HEX):
         text = pattern.sub("~", text)
-    return _SPACE.sub(" ", text).strip()
+    return squeezed(text)
 
 
 def error_mark(tool: str, error: str, fingerprint: Fingerprint) -> str:

@@ -35,7 +35,7 @@ class Repetition(StrEnum):
     """How repeating a tool is taken.
 
     LOOP: as a loop. POLL: equal results are what polling looks like, so only a warning at ten times the usual count.
-    OBSERVE: stops become warnings. EXEMPT: not looked at.
+    OBSERVE: stops become warnings. EXEMPT: not looked at. A round is taken as its most lenient tool is.
     """
 
     LOOP = "loop"
@@ -53,6 +53,7 @@ class ToolRule:
 
 
 _POLL_FACTOR = 10
+_MAX_NAMES = 1000
 
 
 def default_detectors() -> tuple[Detector, ...]:
@@ -73,14 +74,13 @@ class Watch:
 
     def before(self, tool: str, signature: str) -> Verdict | None:
         """The severest verdict on the next call; None when there is nothing to say."""
-        taken = self.repetition(tool)
-        if taken is Repetition.EXEMPT:
+        if self.repetition(tool) is Repetition.EXEMPT:
             return None
         found: Verdict | None = None
         for detector in self._detectors:
             verdict = detector.before(self.history, tool, signature)
             if verdict is not None:
-                verdict = self._softened(verdict, taken)
+                verdict = self._softened(verdict, tool)
             if verdict is not None and (found is None or verdict.severity is Severity.STOP):
                 found = verdict
                 if verdict.severity is Severity.STOP:
@@ -101,6 +101,8 @@ class Watch:
         for detector in self._detectors:
             verdict = detector.after(self.history, step)
             if verdict is not None:
+                verdict = self._softened(verdict, step.tool)
+            if verdict is not None:
                 return verdict
         return None
 
@@ -111,13 +113,21 @@ class Watch:
         found = self._taken.get(tool)
         if found is None:
             matches = (rule.repetition for rule in self._rules if fnmatchcase(tool, rule.pattern))
+            if len(self._taken) >= _MAX_NAMES:  # a model may invent names without end
+                self._taken.clear()
             found = self._taken[tool] = next(matches, Repetition.LOOP)
         return found
 
-    @staticmethod
-    def _softened(verdict: Verdict, taken: Repetition) -> Verdict | None:
-        if taken is Repetition.LOOP or verdict.severity is Severity.WARN:
+    def _softened(self, verdict: Verdict, tool: str) -> Verdict | None:
+        taken = self._round_taken(verdict, tool)
+        if taken is Repetition.LOOP:
             return verdict
         if taken is Repetition.POLL and verdict.rule != "error_streak" and verdict.repeat_count < _POLL_FACTOR * 3:
             return None
         return replace(verdict, severity=Severity.WARN)
+
+    def _round_taken(self, verdict: Verdict, tool: str) -> Repetition:
+        """A round is taken as its most lenient tool is: polling with a pause in between is still polling."""
+        steps = [self.history.back(distance) for distance in range(1, verdict.period + 1)] if verdict.period > 1 else []
+        taken = {self.repetition(tool), *(self.repetition(step.tool) for step in steps if step is not None)}
+        return next(kind for kind in (Repetition.POLL, Repetition.OBSERVE, Repetition.LOOP, Repetition.EXEMPT) if kind in taken)

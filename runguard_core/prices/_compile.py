@@ -17,7 +17,8 @@ from runguard_core.usage import USAGE_FIELDS
 #: Our counts under genai-prices' names, in the order of USAGE_FIELDS.
 GENAI_KEYS = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-    "output_reasoning_tokens", "input_audio_tokens", "cache_audio_read_tokens", "output_audio_tokens",
+    "output_reasoning_tokens", "input_audio_tokens", "cache_audio_read_tokens", "output_audio_tokens", "input_image_tokens",
+    "output_image_tokens", "web_searches",
 )  # fmt: skip
 #: How a request says which service tier it wants, in genai-prices' words.
 _TIER_KEYS = ("service_tier", "processing", "speed")
@@ -62,10 +63,12 @@ def _table(prices: dict[str, Any], start: int | None) -> RateTable:
     from genai_prices.units import _get_registry  # noqa: PLC0415  lazily, as the whole file
 
     units = {key: _get_registry().unit_for_price_key(key) for key in prices}
-    priced = {units[key].usage_key: (units[key], _at(prices[key], start)) for key in prices}
+    # some are listed by the thousand: all are brought to a price per million
+    factor = {key: Decimal(TOKENS_PER_PRICE) / units[key].per for key in prices}
+    priced = {units[key].usage_key: (units[key], _at(prices[key], start) * factor[key]) for key in prices}
     exact = [_coefficient(key, priced) * _NANOS for key in GENAI_KEYS]
     requests = priced.get("requests")
-    per_request = requests[1] * _NANOS * TOKENS_PER_PRICE / 1000 if requests else Decimal(0)
+    per_request = requests[1] * _NANOS if requests else Decimal(0)
     scale = 10 ** max(_digits(number) for number in (*exact, per_request))
     return RateTable(tuple(int(number * scale) for number in exact), int(per_request * scale), scale)
 

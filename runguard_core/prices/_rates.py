@@ -43,6 +43,8 @@ class RateTable:
         if usage.input_audio_tokens or usage.output_audio_tokens:
             total += c[6] * usage.input_audio_tokens + c[7] * usage.cache_audio_read_tokens
             total += c[8] * usage.output_audio_tokens
+        if usage.input_image_tokens or usage.output_image_tokens or usage.web_search_count:
+            total += c[9] * usage.input_image_tokens + c[10] * usage.output_image_tokens + c[11] * usage.web_search_count
         return -(-total // (self.scale * TOKENS_PER_PRICE))
 
 
@@ -104,7 +106,7 @@ class Rates:
 
 def _worst_input(c: tuple[int, ...]) -> int:
     """Plain, cache write (5 minutes, 1 hour) and audio tokens each carry the plain coefficient plus their own."""
-    return max(c[0], c[0] + c[3], c[0] + c[3] + c[4], c[0] + c[6], c[0] + c[2])
+    return max(c[0], c[0] + c[3], c[0] + c[3] + c[4], c[0] + c[6], c[0] + c[2], c[0] + c[9])
 
 
 def consistent(usage: Usage) -> Usage:
@@ -121,8 +123,8 @@ def flat_rates(prices: Mapping[str, int], *, model_id: str, provider_id: str = "
     """Rates from prices by kind, in nano-USD per million tokens; kinds left out cost what plain input or output does.
 
     Args:
-        prices: any of input, output, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio,
-            per_request (nano-USD).
+        prices: any of input, output, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, input_image,
+            output_image, web_search (per million), per_request (nano-USD).
         model_id, provider_id, source: for messages.
     """
     plain, answer = prices.get("input", 0), prices.get("output", 0)
@@ -138,6 +140,9 @@ def flat_rates(prices: Mapping[str, int], *, model_id: str, provider_id: str = "
         audio - plain,
         0,
         prices.get("output_audio", answer) - answer,
+        prices.get("input_image", plain) - plain,
+        prices.get("output_image", answer) - answer,
+        prices.get("web_search", 0),
     )
     table = RateTable(coefficients, prices.get("per_request", 0) * TOKENS_PER_PRICE)
     return Rates(provider_id=provider_id, model_id=model_id, source=source, base=table)

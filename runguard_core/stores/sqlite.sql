@@ -31,7 +31,8 @@ CREATE TABLE call (
   ended_at INTEGER, outcome TEXT, amounts TEXT, cost_nanos INTEGER, certainty TEXT,
   input_tokens INTEGER, output_tokens INTEGER, cache_read_input_tokens INTEGER, cache_creation_input_tokens INTEGER,
   cache_creation_1h_input_tokens INTEGER, reasoning_output_tokens INTEGER, input_audio_tokens INTEGER,
-  cache_audio_read_tokens INTEGER, output_audio_tokens INTEGER,
+  cache_audio_read_tokens INTEGER, output_audio_tokens INTEGER, input_image_tokens INTEGER, output_image_tokens INTEGER,
+  web_search_count INTEGER,
   duration_seconds REAL, model_answered TEXT, provider_request_id TEXT, error TEXT, error_status INTEGER,
   attempt_count INTEGER, from_cache INTEGER, tool_names TEXT, result_hash TEXT, result_chars INTEGER, note TEXT
 ) STRICT, WITHOUT ROWID;
