@@ -11,6 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from runguard_core import Attribution, Guard, Outcome, OutcomeKind, StoppedError
 from runguard_langchain import _translate as translate
+from runguard_langchain._anthropic import keep_first_usage, take_first_usage
 from runguard_langchain._stops import GraphBubbleUp, bubbling
 from runguard_langchain._tree import Node, tree_of
 
@@ -132,11 +133,14 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         node = self._tree.nodes.get(run_id)
         if node is not None:
             node.is_stream = True
+            node.first_usage = node.first_usage or take_first_usage(getattr(chunk, "message", None))
             node.seen_chars += len(token) if isinstance(token, str) else 0
 
     def on_llm_end(self, response: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Post what the answer cost."""
-        self._finish(run_id, lambda node: translate.completed(response, is_anthropic_stream=_is_anthropic_stream(node)))
+        self._finish(
+            run_id, lambda node: translate.completed(response, node.first_usage, is_anthropic_stream=_is_anthropic_stream(node))
+        )
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Void, or charge what is known."""
@@ -206,6 +210,8 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         call = self._safely(lambda: translate.model_call(batch, params, metadata or {}, self._tree.sizes, retry_of))
         if call is None:  # a prompt we cannot read is still a paid call
             call = translate.model_call("", {}, metadata or {}, self._tree.sizes, None)
+        if call.provider == "anthropic":
+            keep_first_usage()
         self._reserve(run_id, node, call, metadata, partial=batch)
         self._tree.keep_prompt(node.root, batch)
 

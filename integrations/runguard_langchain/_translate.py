@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runguard_core import ModelCall, Outcome, OutcomeKind, PromptPart, ToolCall, Usage
+from runguard_langchain._anthropic import completed_by, take_first_usage
 
 _TAG = "runguard_tag_"
 _VALUES = ("feature", "team", "owner", "user", "agent", "session", "release")
@@ -161,11 +162,11 @@ def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else str(value)
 
 
-def completed(response: Any, *, is_anthropic_stream: bool = False) -> Outcome:
+def completed(response: Any, first_usage: Mapping[str, Any] | None = None, *, is_anthropic_stream: bool = False) -> Outcome:
     """The outcome of an answered model call. Only the first candidate is read: with n > 1 each repeats the whole bill.
 
     Of an Anthropic stream LangChain reads the last event only. Where that one leaves the cache's counts out (servers of
-    before 2025, look-alikes), what the first event said is lost, and the prompt is not known in full.
+    before 2025, look-alikes), the first event's usage completes it; without that the prompt is not known in full.
     """
     generation = response.generations[0][0] if response.generations and response.generations[0] else None
     message = getattr(generation, "message", None)
@@ -174,12 +175,16 @@ def completed(response: Any, *, is_anthropic_stream: bool = False) -> Outcome:
         return Outcome(kind=OutcomeKind.COMPLETED, from_cache=True)
     about = {**(response.llm_output or {}), **(getattr(message, "response_metadata", None) or {})}
     usage = usage_of(raw) or _usage_of_output(response.llm_output)
+    is_short = usage is not None and (usage.input_tokens == 0 or (is_anthropic_stream and _lacks_cache(raw)))
+    first = first_usage or take_first_usage(message)
+    if is_short and usage is not None and first is not None and first.get("input_tokens"):
+        usage, is_short = completed_by(first, usage), False
     text = getattr(message, "content", None) if message is not None else getattr(generation, "text", "")
     calls = getattr(message, "tool_calls", None) or ()
     return Outcome(
         kind=OutcomeKind.COMPLETED,
         usage=usage,
-        usage_complete=usage is not None and usage.input_tokens > 0 and not (is_anthropic_stream and _lacks_cache(raw)),
+        usage_complete=usage is not None and not is_short,
         output_chars=_measure(text)[0] + sum(_measure(json.dumps(c["args"], default=str))[0] for c in calls),
         model=about.get("model_name") or about.get("model"),
         provider_request_id=about.get("id") or getattr(message, "id", None),

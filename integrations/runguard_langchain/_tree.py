@@ -30,6 +30,7 @@ class Node:
     reservation: Reservation | None = None
     seen_chars: int = 0
     is_stream: bool = False
+    first_usage: Mapping[str, Any] | None = None
     is_run: bool = False
     failed: str | None = None
 

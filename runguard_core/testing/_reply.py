@@ -28,6 +28,7 @@ class Reply:
         cached_tokens, cache_write_tokens (5 minutes), cache_write_1h_tokens: parts of the prompt.
         reasoning_tokens: part of the answer.
         usage: whether the answer reports usage at all.
+        usage_at_start: whether the first event of an Anthropic stream states the prompt's counts.
         usage_at_end: whether the last event of an Anthropic stream repeats the prompt's counts.
         status: HTTP status; from 400 on an error in the provider's shape.
         retry_after_seconds: sent as a header.
@@ -47,6 +48,7 @@ class Reply:
     cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
     usage: bool = True
+    usage_at_start: bool = True
     usage_at_end: bool = True
     status: int = 200
     retry_after_seconds: float | None = None

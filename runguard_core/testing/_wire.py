@@ -200,7 +200,12 @@ def _anthropic_answer(request: Request, finish: str) -> dict[str, Any]:
 
 def _anthropic_stream(request: Request, finish: str) -> Iterator[Piece]:
     usage = _anthropic_usage(request) if request.reply.usage else {"input_tokens": 0, "output_tokens": 0}
-    start = {**_anthropic_message(request), "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 0}}
+    start = {
+        **_anthropic_message(request),
+        "content": [],
+        "stop_reason": None,
+        "usage": {**(usage if request.reply.usage_at_start else {"input_tokens": 0}), "output_tokens": 0},
+    }
     yield "message_start", {"type": "message_start", "message": start}
     for place, block in enumerate(_anthropic_blocks(request)):
         empty = {**block, "text": ""} if block["type"] == "text" else {**block, "input": {}}

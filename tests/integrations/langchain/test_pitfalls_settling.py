@@ -230,15 +230,24 @@ async def test_p22_streaming_forced_by_a_graph_is_not_free(serve: Any, make_guar
     assert only(guard).cost_nanos > 0
 
 
-def test_p23_a_stream_that_forgets_the_prompts_tokens_is_completed_by_estimate(serve: Any, make_guard: Any) -> None:
-    """Servers that only look like Anthropic's leave input_tokens out of the last event."""
-    provider, guard = serve([Reply(text=LONG, output_tokens=321, usage_at_end=False)]), make_guard()
+@pytest.mark.parametrize(("at_start", "certainty"), [(True, Certainty.EXACT), (False, Certainty.ESTIMATED)])
+def test_p23_a_stream_whose_end_forgets_the_prompt_is_completed(
+    serve: Any, make_guard: Any, at_start: bool, certainty: Certainty
+) -> None:
+    """By the first event, which LangChain drops; by estimate where that one says nothing either."""
+    reply = Reply(text=LONG, input_tokens=900, output_tokens=321, cached_tokens=500, usage_at_start=at_start, usage_at_end=False)
+    provider, guard = serve([reply]), make_guard()
     with activate(guard):
-        list(anthropic(provider).stream(LONG))
+        whole = None
+        for chunk in anthropic(provider).stream(LONG):
+            whole = chunk if whole is None else whole + chunk  # type: ignore[operator]
     settled = only(guard)
-    assert settled.certainty is Certainty.ESTIMATED
-    assert settled.usage.output_tokens == 321
+    assert (settled.certainty, settled.usage.output_tokens) == (certainty, 321)
+    if at_start:
+        assert (settled.usage.input_tokens, settled.usage.cache_read_input_tokens) == (900, 500)
     assert settled.usage.input_tokens > 300
+    assert whole is not None
+    assert "runguard_first_usage" not in whole.response_metadata
 
 
 @pytest.mark.parametrize("how", ["invoke", "stream"])
