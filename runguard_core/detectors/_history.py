@@ -7,7 +7,7 @@ so a verdict costs a few comparisons however long the run is.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_PERIOD = 8
 #: Steps kept. Streaks are counted past it; outcomes are compared within it.
@@ -22,6 +22,7 @@ class Step:
         tool: its name; signature: its digest.
         result: mark of the result; error: mark of the failure. Both None while it runs or when nobody said.
         is_finished: whether its end is known.
+        agreed: per period, how many outcomes up to this one equal those a period earlier, as far as asked.
     """
 
     tool: str
@@ -29,6 +30,7 @@ class Step:
     result: str | None = None
     error: str | None = None
     is_finished: bool = False
+    agreed: dict[int, int] = field(default_factory=dict)
 
     @property
     def mark(self) -> str | None:
@@ -85,15 +87,25 @@ class History:
     def agreed(self, period: int, limit: int) -> int:
         """How many of the latest outcomes, `limit` at most, are known and equal those `period` earlier, without a gap.
 
-        A streak that fills the window is taken to be as long as `limit`.
+        Counts are kept with the steps, so asking after every call looks at each step once. Agreement all through the
+        window is taken to go on before it.
         """
-        recent = self._recent
+        recent, count, new = self._recent, 0, []
         end = min(limit, len(recent) - period)
         for index in range(1, end + 1):
             late, early = recent[-index], recent[-index - period]
+            if period in late.agreed:
+                count = late.agreed[period]
+                break
             if late.mark is None or late.mark != early.mark:
-                return index - 1
-        return limit if end + period == MAX_STEPS else end
+                break
+            new.append(late)
+        else:
+            count = limit - end if end + period == MAX_STEPS else 0
+        for step in reversed(new):
+            count += 1
+            step.agreed[period] = count
+        return min(count, limit)
 
     def begin(self, tool: str, signature: str) -> Step:
         """Add a call that starts now."""

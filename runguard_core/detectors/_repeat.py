@@ -94,7 +94,7 @@ def judge_round(rule: str, history: History, tool: str, signature: str, *, perio
     agree = history.outcomes_agree(period, needed - 1)
     if agree is False or (agree is None and matched < period * (_UNREPORTED_FACTOR * stop_after - 1)):
         return None
-    rounds = (matched if agree is None else min(matched, history.agreed(period, matched) + 1)) // period + 1
+    rounds = (matched if agree is None else history.agreed(period, matched - 1) + 1) // period + 1
     outcomes = "equal results" if agree else "no result reported"
     if period == 1:
         evidence = f"{tool} would be called for the {ordinal(rounds)} time in a row with equal arguments and {outcomes}"

@@ -119,7 +119,7 @@ class Watch:
         return found
 
     def _softened(self, verdict: Verdict, tool: str) -> Verdict | None:
-        taken = self._round_taken(verdict, tool)
+        taken = self._round_taken(verdict, tool) if self._rules else Repetition.LOOP
         if taken is Repetition.LOOP:
             return verdict
         if taken is Repetition.POLL and verdict.rule != "error_streak" and verdict.repeat_count < _POLL_FACTOR * 3:
