@@ -139,11 +139,12 @@ def langchain() -> dict[str, float]:
     """Median microseconds of `invoke` on a fake model, and ratios, interleaved."""
     same = PriceBook({"unknown": PriceOverride(same_as="gpt-4o-mini")})
     guard = Guard(app="lc", store="memory://", budgets=FIVE, prices=same)
-    answer = AIMessage("ok", usage_metadata={"input_tokens": 10, "output_tokens": 5, "total_tokens": 15})
+    answer = AIMessage("ok", usage_metadata={"input_tokens": 8, "output_tokens": 5, "total_tokens": 13})
+    metadata = {"runguard_session": "bench"}  # one conversation, as budgets per session are meant
     configs: dict[str, Any] = {
-        "none": {},
-        "no-op": {"callbacks": [NoOp()]},
-        "runguard": {"callbacks": [RunGuardCallbackHandler(guard)]},
+        "none": {"metadata": metadata},
+        "no-op": {"metadata": metadata, "callbacks": [NoOp()]},
+        "runguard": {"metadata": metadata, "callbacks": [RunGuardCallbackHandler(guard)]},
     }
     samples: dict[str, list[int]] = {name: [] for name in configs}
     for _ in range(1500):

@@ -17,7 +17,7 @@ from runguard_core.detectors._canonical import bounded, canonical, squeezed
 
 #: Argument keys that say nothing about what is asked. Compared without case, "-" and "_".
 DEFAULT_VOLATILE_KEYS = frozenset({
-    "requestid", "traceid", "spanid", "correlationid", "idempotencykey", "nonce", "uuid", "timestamp", "createdat",
+    "requestid", "traceid", "spanid", "correlationid", "idempotencykey", "nonce", "timestamp",
     "requestedat", "now", "currenttime", "thought", "thoughts", "reasoning", "rationale", "runmanager", "callid", "toolcallid",
 })  # fmt: skip
 _DIGEST_CHARS = 32

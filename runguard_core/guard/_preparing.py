@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runguard_core.attribution import in_turn
 from runguard_core.budgets import Asked, Claim
 from runguard_core.calls import CallKind, ModelCall, ToolCall
 from runguard_core.guard._candidate import Candidate
@@ -14,12 +15,12 @@ from runguard_core.prices import Quote
 def price(engine: Engine, it: Candidate) -> Priced:
     """Quote the call; a model call learns its turn and tool loop on the way."""
     if isinstance(it.call, ToolCall):
-        it.who = it.who.with_values(turn=it.lane.turn_count or None, loop=it.lane.loop_count or None)
+        it.who = in_turn(it.who, it.lane.turn_count or None, it.lane.loop_count or None)
         return price_tool_call(engine.rules, it.call.name)
     priced = price_model_call(engine.rules, engine.learned, it.call, it.who, it.at)
     with it.state.lock:
         it.turn, loop = it.state.next_turn(it.call, it.lane)
-    it.who = it.who.with_values(turn=it.turn, loop=loop)
+    it.who = in_turn(it.who, it.turn, loop)
     return priced
 
 

@@ -12,8 +12,9 @@ from runguard_core.usage import Usage
 #: Tokens per character before anything is known. Recorded chat requests of OpenAI have a median of 0.21, sum over sum
 #: 0.21; short prompts and code more; a quarter is the usual rule of thumb and errs on the dear side.
 PRIOR_TOKENS_PER_CHAR = 0.25
-#: Tokens that frame a message, for models whose ratio is not learned yet.
+#: Tokens that frame a message (role, separators) and a request, whatever its text; OpenAI counts 8 for a bare "hi".
 FRAMING_TOKENS = 4
+REQUEST_TOKENS = 3
 #: Output tokens expected of an (agent, model) that has not answered yet: the 99th percentile of chat answers in Azure's
 #: public trace of 2023 (613 of 9,683).
 PRIOR_OUTPUT_TOKENS = 613
@@ -23,6 +24,11 @@ _QUANTILE = 0.99
 #: Below so many answers the largest one seen, with a margin, stands for the quantile.
 _ENOUGH = 100
 _PRIOR_WEIGHT_CHARS = 2000
+
+
+def framing_tokens(call: ModelCall) -> int:
+    """Tokens of a prompt that are not its text."""
+    return REQUEST_TOKENS + FRAMING_TOKENS * max(1, call.message_count)
 
 
 class Learned:
@@ -42,7 +48,7 @@ class Learned:
                 if len(self._input) >= _MAX_KEYS:
                     self._input.clear()
                 sums = self._input[call.model] = [PRIOR_TOKENS_PER_CHAR * _PRIOR_WEIGHT_CHARS, _PRIOR_WEIGHT_CHARS]
-            sums[0] += usage.input_tokens
+            sums[0] += max(0, usage.input_tokens - framing_tokens(call))
             sums[1] += chars
         key = (agent, call.model)
         window = self._output.get(key)
@@ -56,10 +62,6 @@ class Learned:
         """The learned ratio, or the prior."""
         sums = self._input.get(model)
         return sums[0] / sums[1] if sums else PRIOR_TOKENS_PER_CHAR
-
-    def is_known(self, model: str) -> bool:
-        """Whether the ratio of this model has been learned (framing is then part of it)."""
-        return model in self._input
 
     def output_tokens(self, agent: str, model: str) -> int:
         """The running 99th percentile of one answer's tokens, or the prior."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from runguard_core.calls import ModelCall
 from runguard_core.money import ceil_div
-from runguard_core.prices._learning import FRAMING_TOKENS, Learned
+from runguard_core.prices._learning import Learned, framing_tokens
 from runguard_core.prices._rates import Rates
-from runguard_core.usage import Usage
 
 #: Most tokens that frame a message (role, separators, tool ids), and a request, whatever the provider.
 _BOUND_MESSAGE_TOKENS = 16
@@ -41,13 +40,13 @@ class Quote:
 def quote_expected(call: ModelCall, rates: Rates | None, learned: Learned, agent: str) -> Quote:
     """What the call probably costs: learned input ratio, 99th percentile of the answers, never above the request's limit."""
     chars = call.input_chars
-    framing = 0 if learned.is_known(call.model) else FRAMING_TOKENS * max(1, call.message_count)
-    tokens = int(chars * learned.tokens_per_char(call.model)) + 1 + framing + _MEDIA_TOKENS * call.media_count
+    text = int(chars * learned.tokens_per_char(call.model)) + 1
+    tokens = text + framing_tokens(call) + _MEDIA_TOKENS * call.media_count
     answer = learned.output_tokens(agent, call.model)
     if call.max_output_tokens is not None and call.max_output_tokens < answer:
         answer = max(0, call.max_output_tokens)
     output = answer * max(1, call.choice_count)
-    nanos = rates.charge(Usage(input_tokens=tokens, output_tokens=output), call.service_tier) if rates else None
+    nanos = rates.plain(tokens, output, call.service_tier) if rates else None
     return Quote(nanos, tokens, output, False, "input by learned tokens per character, output by the 99th percentile")
 
 

@@ -83,6 +83,14 @@ class Rates:
             usage = consistent(usage)
         return (self.table(usage.input_tokens) if self.tiers else self.base).total(usage)
 
+    def plain(self, input_tokens: int, output_tokens: int, service_tier: str | None = None) -> int:
+        """What so many ordinary tokens cost, in nano-USD, rounded up once."""
+        if service_tier is not None and service_tier in self.by_service_tier:
+            return self.by_service_tier[service_tier].plain(input_tokens, output_tokens)
+        table = self.table(input_tokens) if self.tiers else self.base
+        total = table.per_request + table.coefficients[0] * input_tokens + table.coefficients[1] * output_tokens
+        return -(-total // (table.scale * TOKENS_PER_PRICE))
+
     def table(self, input_tokens: int) -> RateTable:
         """The table that holds for a prompt of this size: crossing a tier's start reprices all tokens."""
         found = self.base
