@@ -70,6 +70,7 @@ class MemoryStore:
         self._accounts: dict[str, _AccountState] = {}
         self._calls: dict[str, _CallState] = {}
         self._pending: dict[str, datetime] = {}
+        self._earliest: datetime | None = None  # no hold is due before it, so a reserve need not look at every hold
         self._tombstones: set[str] = set()
         self._lines: list[tuple[Any, ...]] = []
         self._events: list[Event] = []
@@ -88,7 +89,7 @@ class MemoryStore:
                 return self._again(known, call, holds)
             if call.id in self._tombstones:
                 raise AlreadyVoidedError(call.id, "a void of this id came first")
-            if self._pending:
+            if self._earliest is not None and call.started_at >= self._earliest:
                 self._expire(call.started_at)
             touched = []
             for hold in holds:
@@ -104,6 +105,7 @@ class MemoryStore:
                 state.limit = hold.shown_limit
             self._calls[call.id] = _CallState(call, tuple(holds), expires_at)
             self._pending[call.id] = expires_at
+            self._earliest = expires_at if self._earliest is None else min(self._earliest, expires_at)
             self._lines.append((call.id, EntryKind.PENDING, call.started_at, None, 0, ""))
             self._events.extend(events)
             return Reserved(Applied.CREATED, tuple([Balance(s.posted, s.pending, s.assumed) for s in touched]))
@@ -172,6 +174,7 @@ class MemoryStore:
 
     def _expire(self, now: datetime) -> tuple[CallRecord, ...]:
         overdue = sorted((deadline, call_id) for call_id, deadline in self._pending.items() if deadline <= now)
+        self._earliest = min((deadline for deadline in self._pending.values() if deadline > now), default=None)
         for _, call_id in overdue:
             known = self._calls[call_id]
             self._settle(known, EntryKind.EXPIRE, CallState.ASSUMED, assumed_settlement(known.call, known.holds, now), "")
