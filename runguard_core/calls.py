@@ -75,6 +75,8 @@ class ModelCall:
         account: the provider's account or project, where known.
         key_fingerprint: keyed digest of the API key, never the key.
         retry_of: id of the failed call of the same turn that this one repeats.
+        operation: what is asked for, by OpenTelemetry's names where it has one: "chat", "text_completion", "embeddings",
+            "rerank", "image_generation", "speech", "transcription", ... Only the first two make a turn.
     """
 
     model: str
@@ -92,6 +94,12 @@ class ModelCall:
     account: str | None = None
     key_fingerprint: str | None = None
     retry_of: str | None = None
+    operation: str = "chat"
+
+    @property
+    def is_turn(self) -> bool:
+        """Whether the call is a round of the agent's loop; a repeat of a failed one belongs to the round before."""
+        return self.retry_of is None and self.operation in {"chat", "text_completion"}
 
     @property
     def input_chars(self) -> int:

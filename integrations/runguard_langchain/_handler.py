@@ -133,6 +133,8 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         node = self._tree.nodes.get(run_id)
         if node is not None:
             node.is_stream = True
+            if node.reservation is not None:
+                node.reservation.is_claimed = True  # the request is out: whoever calls a model now calls for itself
             node.first_usage = node.first_usage or take_first_usage(getattr(chunk, "message", None))
             node.seen_chars += len(token) if isinstance(token, str) else 0
 
@@ -217,7 +219,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
 
     def _reserve(self, run_id: UUID, node: Node, call: Any, metadata: Mapping[str, Any] | None, partial: Any) -> None:
         try:
-            node.reservation = self.guard.reserve(call, self._who(node, metadata), call_id=str(run_id))
+            node.reservation = self.guard.reserve(call, self._who(node, metadata), call_id=str(run_id), by="langchain")
         except StoppedError as error:
             self._tree.nodes.pop(run_id, None)
             raise bubbling(error, self._partial(node, partial)) from None

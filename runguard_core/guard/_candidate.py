@@ -13,7 +13,7 @@ from runguard_core.guard._runs import Lane, RunState
 
 @dataclass(slots=True)
 class Candidate:
-    """What admission knows of a call; `who` gains turn and loop on the way."""
+    """What admission knows of a call; `who` gains turn and loop on the way. `turn` is the one that the call itself opened."""
 
     call: Call
     call_id: str

@@ -12,7 +12,7 @@ from runguard_core import breaker
 from runguard_core import events as ev
 from runguard_core.attribution import Attribution, clean
 from runguard_core.budgets import Budget, Mode
-from runguard_core.calls import Call
+from runguard_core.calls import Call, ModelCall
 from runguard_core.clock import Clock, SystemClock
 from runguard_core.errors import PolicyError
 from runguard_core.guard._admitting import admit
@@ -21,6 +21,7 @@ from runguard_core.guard._building import engine_of, rules_of
 from runguard_core.guard._callback import budget_listener
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._installing import install_adapters
+from runguard_core.guard._ownership import claim, innermost_tool, own
 from runguard_core.guard._plain import PlainCalls
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import Rules
@@ -118,24 +119,41 @@ class Guard(PlainCalls):
         return Session(self._engine, who)
 
     def attribution(self, **values: Any) -> Attribution:
-        """The attribution of a call made here: defaults, then the current session of this guard, then `values`."""
+        """The attribution of a call made here: defaults, the current session of this guard, the tool that runs, `values`."""
         session = current_session()
         mine = session is not None and session._engine is self._engine  # noqa: SLF001  same package
         start = session.attribution if session is not None and mine else self._engine.rules.defaults
-        return start.with_values(**values)
+        return (innermost_tool(self._engine) or start).with_values(**values)
 
-    def reserve(self, call: Call, attribution: Attribution | None = None, *, call_id: str | None = None) -> Reservation:
-        """Set a call's quote aside before it is sent.
+    def reserve(
+        self,
+        call: Call,
+        attribution: Attribution | None = None,
+        *,
+        call_id: str | None = None,
+        by: str = "",
+        model_names: tuple[str, ...] = (),
+    ) -> Reservation:
+        """Set a call's quote aside before it is sent; or, for an adapter, be handed the call an outer one has reserved.
 
         Args:
             call: what is about to be called.
-            attribution: whose it is; None reads the current session.
+            attribution: whose it is; None reads the tool that runs here, else the current session.
             call_id: the client's id of the call, None makes one.
+            by: the adapter's name. Adapters see each other's calls: one attempt of one model is one entry.
+            model_names: further names of the call's model, under which an outer adapter may know it.
 
         Raises:
             StoppedError: the call must not be sent.
         """
-        return admit(self._engine, call, attribution or self.attribution(), call_id)
+        if isinstance(call, ModelCall):
+            outer = claim(self._engine, call, by, model_names)
+            if outer is not None:
+                return outer
+        made = admit(self._engine, call, attribution or self.attribution(), call_id)
+        made.by = by
+        own(made)
+        return made
 
     def end_run(self, attribution: Attribution) -> None:
         """An adapter says that a run is over. Never raises."""

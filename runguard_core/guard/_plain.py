@@ -21,7 +21,15 @@ R = TypeVar("R")
 class PlainCalls:
     """The part of `Guard` for code without a framework."""
 
-    def reserve(self, call: Call, attribution: Attribution | None = None, *, call_id: str | None = None) -> Reservation:
+    def reserve(
+        self,
+        call: Call,
+        attribution: Attribution | None = None,
+        *,
+        call_id: str | None = None,
+        by: str = "",
+        model_names: tuple[str, ...] = (),
+    ) -> Reservation:
         """See `Guard.reserve`."""
         raise NotImplementedError
 

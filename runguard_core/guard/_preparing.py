@@ -19,14 +19,15 @@ def price(engine: Engine, it: Candidate) -> Priced:
         return price_tool_call(engine.rules, it.call.name)
     priced = price_model_call(engine.rules, engine.learned, it.call, it.who, it.at)
     with it.state.lock:
-        it.turn, loop = it.state.next_turn(it.call, it.lane)
-    it.who = in_turn(it.who, it.turn, loop)
+        turn, loop = it.state.next_turn(it.call, it.lane)
+    it.turn = turn if it.call.is_turn else None
+    it.who = in_turn(it.who, turn or None, loop or None)
     return priced
 
 
 def claims_of(engine: Engine, it: Candidate, priced: Priced) -> list[Claim]:
     """What the call asks of every budget that applies."""
-    is_new_turn = isinstance(it.call, ModelCall) and it.call.retry_of is None
+    is_new_turn = isinstance(it.call, ModelCall) and it.call.is_turn
     asked: Asked = asked_by(it.call, priced.quote, is_new_turn=is_new_turn)
     overrides = engine.store.overrides()
     return engine.book.claims(it.who, asked, it.at, overrides, enforce=it.enforced)

@@ -38,6 +38,8 @@ class Reservation:
         started: reading of the stopwatch at admission, seconds.
         step: the tool call's place in its history.
         settled: whether it has been posted or voided for good; is_abandoned: charged for want of an outcome.
+        by: the adapter that reserved, "" for plain Python.
+        is_claimed: an adapter further in has taken the call over, or part of the answer has been seen: nobody may.
     """
 
     __slots__ = (
@@ -48,9 +50,11 @@ class Reservation:
         "_rates",
         "_record",
         "attribution",
+        "by",
         "call",
         "call_id",
         "is_abandoned",
+        "is_claimed",
         "max_output_tokens",
         "quote",
         "settled",
@@ -74,7 +78,8 @@ class Reservation:
         self._counted_nanos = (priced.quote.nanos or 0) if priced else 0
         self.max_output_tokens: int | None = None
         self.step: Any = None
-        self.settled = self.is_abandoned = False
+        self.settled = self.is_abandoned = self.is_claimed = False
+        self.by = ""
         self.settlement: Settlement | None = None
         self.started = engine.clock.monotonic()
         if it is not None:
@@ -86,6 +91,10 @@ class Reservation:
         made = cls(engine, None, None, None, ())
         made.call, made.call_id, made.attribution = call, call_id, who
         return made
+
+    def is_of(self, engine: Engine) -> bool:
+        """Whether it was made by this guard."""
+        return self._engine is engine
 
     # -- ending -----------------------------------------------------------------------------------------------
 

@@ -41,8 +41,8 @@ class RunState:
     landed: bool = False
 
     def next_turn(self, call: ModelCall, lane: Lane) -> tuple[int, int]:
-        """Number of the turn and of the tool loop this call belongs to; a retry stays in its turn."""
-        if call.retry_of is None or lane.turn_count == 0:
+        """Number of the turn and of the tool loop this call belongs to; a retry or an embedding stays in its turn."""
+        if call.is_turn or (lane.turn_count == 0 and call.retry_of is not None):
             lane.turn_count += 1
             self.turn_count += 1
             if not call.after_tool or lane.loop_count == 0:

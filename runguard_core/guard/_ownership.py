@@ -1,0 +1,64 @@
+"""One attempt of one model is one entry: an inner adapter finds the call that an outer one has reserved already.
+
+LangChain over LiteLLM over a client is one call that two adapters see. The outer one reserves first and its reservation
+stays known in its context (thread, task, copied context). The inner adapter's `reserve` is handed that very reservation:
+once, for the same model, while the outer call is open and no part of its answer has been seen. A second attempt, another
+model, or code that runs between two pieces of an answer reserves for itself. Whoever knows the outcome first settles it.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from runguard_core.attribution import Attribution
+from runguard_core.calls import ModelCall, ToolCall
+
+if TYPE_CHECKING:
+    from runguard_core.guard._engine import Engine
+    from runguard_core.guard._reservation import Reservation
+
+_MAX_OPEN = 64
+#: What adapters have reserved in this context and not closed yet, outermost first.
+_OPEN: ContextVar[tuple[Reservation, ...]] = ContextVar("runguard_open_calls", default=())
+
+
+def _is_open(held: Reservation) -> bool:
+    return not held.settled and not held.is_abandoned
+
+
+def own(held: Reservation) -> None:
+    """Let adapters further in know of a call."""
+    before = _OPEN.get()
+    still = tuple([one for one in before if _is_open(one)]) if before else ()
+    _OPEN.set((*still[-_MAX_OPEN:], held))
+
+
+def claim(engine: Engine, call: ModelCall, by: str, names: tuple[str, ...]) -> Reservation | None:
+    """The call of another adapter that this one is an attempt of, from now on claimed; None when there is none.
+
+    Args:
+        engine: whose calls.
+        call: what is about to be sent; names: further names of its model (a router's alias).
+        by: the adapter that asks; its own calls are never claimed.
+    """
+    wanted = {_bare(name) for name in (call.model, *names)}
+    for held in _OPEN.get():
+        mine = held.by != by and held.is_of(engine) and isinstance(held.call, ModelCall)
+        if mine and _is_open(held) and not held.is_claimed and _bare(held.call.model) in wanted | {"unknown"}:  # type: ignore[union-attr]
+            held.is_claimed = True
+            return held
+    return None
+
+
+def innermost_tool(engine: Engine) -> Attribution | None:
+    """Whose tool is running here: calls made inside it are its agent's, unless they say otherwise."""
+    for held in reversed(_OPEN.get()):
+        if isinstance(held.call, ToolCall) and held.is_of(engine) and _is_open(held):
+            return held.attribution
+    return None
+
+
+def _bare(model: str) -> str:
+    """A model's name without the provider before it."""
+    return model.rpartition("/")[2].lower()
