@@ -1,5 +1,7 @@
 """RunGuard: meters what LLM agents spend and refuses the next call of a run that breaks a budget or loops."""
 
+from typing import TYPE_CHECKING
+
 from runguard_core.attribution import Attribution
 from runguard_core.budgets import Budget, Mode, Period
 from runguard_core.calls import ModelCall, Outcome, OutcomeKind, PromptPart, RunSummary, ToolCall, ToolUse
@@ -16,10 +18,14 @@ from runguard_core.errors import (
     TrippedError,
     UnknownModelError,
 )
-from runguard_core.guard import BudgetExceeded, Guard, Reservation, Session, current_session
+from runguard_core.guard import BudgetExceeded, Guard, Reservation, Session, current_session, on_import
 from runguard_core.ledger import CallFilter, CallRecord, Event, Store
 from runguard_core.stores import open_store
 from runguard_core.usage import Usage
+from runguard_core.wire import Prompt, read_error, read_prompt, read_usage
+
+if TYPE_CHECKING:
+    from runguard_core.policy import load_policy
 
 __all__ = [
     "Attribution",
@@ -39,6 +45,7 @@ __all__ = [
     "Period",
     "PolicyError",
     "PriceError",
+    "Prompt",
     "PromptPart",
     "RefusedError",
     "Reservation",
@@ -58,7 +65,11 @@ __all__ = [
     "Verdict",
     "current_session",
     "load_policy",
+    "on_import",
     "open_store",
+    "read_error",
+    "read_prompt",
+    "read_usage",
 ]
 
 

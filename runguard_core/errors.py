@@ -166,7 +166,8 @@ class UnknownModelError(PriceError, LookupError):
         super().__init__(
             f"no price is known for model {who!r}{near}; add to the policy:\n"
             f'[prices."{model}"]\nsame_as = "{self.nearest[0] if self.nearest else "PROVIDER:MODEL"}"'
-            '   # or: input_usd_per_mtok = "3", output_usd_per_mtok = "15"  ("0" for a free local model)'
+            '   # or: input_usd_per_mtok = "3", output_usd_per_mtok = "15"  ("0" for a free local model),'
+            ' or per_request_usd = "0.04" where calls are billed by the piece'
         )
 
 

@@ -1,1 +1,60 @@
-"""The LiteLLM adapter. Not part of this version: the name is reserved so that its release breaks nobody."""
+"""RunGuard for LiteLLM: meters and stops every call made through it, and through its router and its proxy.
+
+- `install(guard)`: the whole process, from now on or from when the program imports LiteLLM.
+- `RunGuardLogger(guard)`: the same as LiteLLM's own kind of object, for `litellm.callbacks`.
+- `runguard_litellm.proxy`: the logger for the proxy's `litellm_settings.callbacks`, with the policy of `RUNGUARD_POLICY`.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from runguard_core import Guard, load_policy, on_import
+
+if find_spec("litellm") is None:
+    raise ImportError("runguard_litellm needs LiteLLM: pip install 'runguard-core[litellm]'")
+
+if TYPE_CHECKING:
+    from runguard_litellm._hooks import RunGuardLogger
+
+    proxy: RunGuardLogger
+
+__all__ = ["RunGuardLogger", "install", "proxy", "uninstall"]
+
+_wanted: list[Guard] = []
+
+
+def install(guard: Guard) -> None:
+    """Meter and guard every LiteLLM call of this process. A second guard replaces the first. Does not import LiteLLM."""
+    _wanted[:] = [guard]
+    on_import("litellm", _attach)
+
+
+def uninstall() -> None:
+    """Undo `install`, and every `RunGuardLogger`."""
+    _wanted.clear()
+    if "runguard_litellm._hooks" in sys.modules:
+        sys.modules["runguard_litellm._hooks"].detach()
+
+
+def _attach() -> None:
+    from runguard_litellm._hooks import RunGuardLogger  # noqa: PLC0415
+
+    if _wanted:
+        RunGuardLogger(_wanted[0])
+
+
+def __getattr__(name: str) -> object:
+    """What imports LiteLLM is imported on first use."""
+    if name == "RunGuardLogger":
+        from runguard_litellm._hooks import RunGuardLogger  # noqa: PLC0415
+
+        return RunGuardLogger
+    if name == "proxy":
+        from runguard_litellm._hooks import RunGuardLogger  # noqa: PLC0415
+
+        globals()["proxy"] = RunGuardLogger(load_policy().guard())
+        return globals()["proxy"]
+    raise AttributeError(name)

@@ -5,6 +5,7 @@ from runguard_core.guard._building import load_refreshed_prices, price_file, rul
 from runguard_core.guard._callback import BudgetExceeded
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._guard import Guard
+from runguard_core.guard._importing import on_import
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
 from runguard_core.guard._session import Session
@@ -23,6 +24,7 @@ __all__ = [
     "current_session",
     "is_unbilled_status",
     "load_refreshed_prices",
+    "on_import",
     "price_file",
     "rules_of",
 ]

@@ -57,6 +57,10 @@ class Dispatcher:
             self._queue.put((event, loop))
         self.start()
 
+    def defer(self, action: Callable[[], None]) -> None:
+        """Do something on the thread, soon. Takes no lock and starts nothing, so a finalizer may call it."""
+        self._queue.put(action)
+
     def start(self) -> None:
         """Make sure the thread runs (again, after a fork)."""
         if self._pid == os.getpid():
@@ -97,6 +101,8 @@ class Dispatcher:
                 break
             if isinstance(item, threading.Event):
                 item.set()
+            elif callable(item):
+                self._do(item)
             else:
                 self._deliver(*item)
         if self._loop is not None:
@@ -108,6 +114,12 @@ class Dispatcher:
             self._beat()
         except Exception:  # noqa: BLE001  the thread must outlive any store's failure
             _log.exception("RunGuard could not renew its holds; they expire and are charged at their quotes")
+
+    def _do(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception:  # noqa: BLE001  the thread must outlive whatever it is handed
+            _log.exception("RunGuard could not finish what it had put off")
 
     def _deliver(self, event: Event, loop: asyncio.AbstractEventLoop | None) -> None:
         for listener in tuple(self._listeners):

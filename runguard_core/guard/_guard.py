@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -208,6 +208,10 @@ class Guard(PlainCalls):
         """Hear every event from now on; usable as a decorator. What it raises is logged."""
         self._engine.dispatcher.add(listener)
         return listener
+
+    def defer(self, action: Callable[[], None]) -> None:
+        """Do something soon on the guard's own thread: for finalizers, which run at any point and must take no lock."""
+        self._engine.dispatcher.defer(action)
 
     def install(self, *names: str) -> tuple[str, ...]:
         """Hook into the frameworks that are present (or the named ones); the names that were hooked."""

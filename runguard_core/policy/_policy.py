@@ -155,7 +155,8 @@ def _prices(tables: Mapping[str, PriceTable]) -> dict[str, PriceOverride]:
         given = {key: value for key, value in table.model_dump(exclude={"same_as"}).items() if value is not None}
         if bool(given) == bool(table.same_as):
             raise PolicyError(key=f"prices.{model}", expected="either same_as or prices such as input_usd_per_mtok")
-        nanos = {key.removesuffix("_usd_per_mtok"): _nanos(value, f"prices.{model}.{key}") for key, value in given.items()}
+        kinds = {key: key.removesuffix("_per_mtok").removesuffix("_usd") for key in given}
+        nanos = {kinds[key]: _nanos(value, f"prices.{model}.{key}") for key, value in given.items()}
         found[model] = PriceOverride(same_as=table.same_as, nanos_per_mtok=nanos)
     return found
 

@@ -85,6 +85,7 @@ class PriceTable(Table):
     cache_write_usd_per_mtok: Amount | None = None
     cache_write_1h_usd_per_mtok: Amount | None = None
     reasoning_usd_per_mtok: Amount | None = None
+    per_request_usd: Amount | None = Field(default=None, description="added once a call: images, speech, transcription, rerank")
 
 
 class AssumedPrice(Table):

@@ -15,6 +15,8 @@ PROVIDER_NAMES = {
     "google_genai": "google", "google_vertexai": "google", "vertex_ai": "google", "gemini": "google",
     "amazon_bedrock": "aws", "bedrock": "aws", "bedrock_converse": "aws", "azure_openai": "azure", "mistralai": "mistral",
     "xai": "x-ai", "deepseek_official": "deepseek", "fireworks_ai": "fireworks", "together_ai": "together",
+    "vertex_ai_beta": "google", "voyage": "voyageai", "cohere_chat": "cohere", "text-completion-openai": "openai",
+    "azure_text": "azure", "azure_ai": "azure", "moonshot": "moonshotai",
 }  # fmt: skip
 _MAX_NAME_CHARS = 300
 _MAX_REMEMBERED = 5000
@@ -75,8 +77,9 @@ class PriceBook:
         from runguard_core.prices import _compile  # noqa: PLC0415  genai-prices is loaded on first use
 
         found = find_listed(model, provider)
-        if found is None:
-            raise UnknownModelError(provider=key[1], model=key[0][:_MAX_NAME_CHARS], nearest=nearest(model))
+        if found is None or not _compile.is_countable(found[1], minute.astimezone(UTC)):
+            near = [name for name in nearest(model) if name != model]
+            raise UnknownModelError(provider=key[1], model=key[0][:_MAX_NAME_CHARS], nearest=near)
         rates = _compile.compile_rates(*found, minute.astimezone(UTC), source())
         if _compile.changes_with_time(found[1]):
             self._timed[key] = (minute, minute + timedelta(minutes=1), rates)

@@ -34,6 +34,15 @@ def compile_rates(provider: Any, model: Any, at: datetime, source: str) -> Rates
     return _rates(provider, model, model.get_prices(at), source, tiers)
 
 
+def is_countable(model: Any, at: datetime) -> bool:
+    """Whether the price is in units we count; False for what is billed by characters, seconds or pages only."""
+    from genai_prices.units import _get_registry  # noqa: PLC0415  lazily, as the whole file
+
+    keys = [key for key, value in vars(model.get_prices(at)).items() if value is not None]
+    counted = {*GENAI_KEYS, "requests"}
+    return not keys or any(_get_registry().unit_for_price_key(key).usage_key in counted for key in keys)
+
+
 def changes_with_time(model: Any) -> bool:
     """Whether the price depends on the date or the time of day."""
     variants = model.price_variants or ()

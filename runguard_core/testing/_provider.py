@@ -13,9 +13,25 @@ from runguard_core.testing._reply import Reply, Request
 
 Script = Sequence[Reply] | Callable[[Request], Reply]
 
-_PROTOCOLS = {
-    "/v1/chat/completions": "openai", "/v1/completions": "completions", "/v1/messages": "anthropic",
-}  # fmt: skip
+#: By the end of the path, so that any base address will do; the first that fits.
+_PROTOCOLS = (
+    ("/chat/completions", "openai"), ("/completions", "completions"), ("/messages", "anthropic"), ("/responses", "responses"),
+    ("/embeddings", "embeddings"), ("/images/generations", "image"), ("/audio/speech", "speech"),
+    ("/audio/transcriptions", "transcription"), ("/rerank", "rerank"),
+)  # fmt: skip
+
+
+def _protocol(path: str) -> str:
+    bare = path.partition("?")[0]
+    return next((name for end, name in _PROTOCOLS if bare.endswith(end)), "unknown")
+
+
+def _read(raw: bytes) -> Any:
+    """The request's JSON; an upload (audio) has none."""
+    try:
+        return json.loads(raw) if raw else {}
+    except ValueError:
+        return {}
 
 
 class _Server(ThreadingHTTPServer):
@@ -115,11 +131,11 @@ class FakeProvider:
 
     def take(self, path: str, headers: dict[str, str], body: Any) -> tuple[Request, str]:
         """Register a request and decide its answer; the reason why the answer ends."""
-        protocol = _PROTOCOLS.get(path.partition("?")[0], "unknown")
+        protocol = _protocol(path)
         with self._arrived:
             request = Request(len(self._requests), protocol, path, headers, body, Reply())
             request.reply = self._reply(request)
-            request.input_tokens, request.output_tokens, finish = wire.tokens_of(body, request.reply)
+            request.input_tokens, request.output_tokens, finish = wire.tokens_of(protocol, body, request.reply)
             self._requests.append(request)
             self._arrived.notify_all()
         return request, finish
@@ -151,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer one request by the script."""
         length = int(self.headers.get("content-length") or 0)
         raw = self.rfile.read(length)
-        body = json.loads(raw) if raw else {}
+        body = _read(raw)
         headers = {key.lower(): value for key, value in self.headers.items()}
         request, finish = self.owner.take(self.path, headers, body)
         reply = request.reply
@@ -172,7 +188,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif reply.status >= 400 or request.protocol == "unknown":
             payload = json.dumps(wire.error_of(request.protocol, reply.status)).encode()
         else:
-            payload = json.dumps(wire.answer_of(request, finish)).encode()
+            answer = wire.answer_of(request, finish)
+            payload = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         status = 404 if request.protocol == "unknown" and reply.status == 200 else reply.status
         self.send_response(status)
         self.send_header("content-type", "application/json")

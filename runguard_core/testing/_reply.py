@@ -67,7 +67,8 @@ class Request:
 
     Attributes:
         index: from 0, in order of arrival.
-        protocol: "openai", "completions", "anthropic" or "unknown".
+        protocol: "openai", "completions", "anthropic", "responses", "embeddings", "image", "speech", "transcription",
+            "rerank" or "unknown".
         path, headers, body: as sent; headers with lower-case names.
         reply: what it was answered with.
         input_tokens, output_tokens: what the provider counted, reported or not; 0 for errors.

@@ -1,4 +1,4 @@
-"""The wire formats: OpenAI chat completions and completions, Anthropic messages; whole answers and streams.
+"""The wire formats: OpenAI chat completions and completions, Anthropic messages (others: `_wire_other`); answers, streams.
 
 Pure: a request and its reply become JSON values or lists of server-sent events.
 """
@@ -9,20 +9,27 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from runguard_core.testing import _wire_other
 from runguard_core.testing._reply import Reply, Request
 
 #: A piece of a stream: the event's name ("" for OpenAI) and its JSON value; None ends an OpenAI stream.
 Piece = tuple[str, Any]
 
 
-def tokens_of(body: Any, reply: Reply) -> tuple[int, int, str]:
+#: What asks for no text has no answer tokens.
+_NO_ANSWER_TOKENS = frozenset({"embeddings", "speech", "rerank", "unknown"})
+
+
+def tokens_of(protocol: str, body: Any, reply: Reply) -> tuple[int, int, str]:
     """Prompt and answer tokens, and why the answer ended ("stop", "length", "tool_calls")."""
     if reply.status >= 400:
         return 0, 0, "error"
-    asked = reply.input_tokens
-    input_tokens = max(1, _chars(body.get("messages") or body.get("prompt") or "") // 4) if asked is None else asked
+    prompt = next((body[key] for key in ("messages", "prompt", "input", "query") if body.get(key)), "")
+    input_tokens = max(1, _chars(prompt) // 4) if reply.input_tokens is None else reply.input_tokens
+    if protocol in _NO_ANSWER_TOKENS:
+        return input_tokens, 0, "stop"
     wanted = max(1, len(reply.text) // 4) if reply.output_tokens is None else reply.output_tokens
-    cap = body.get("max_completion_tokens") or body.get("max_tokens")
+    cap = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens")
     count = int(body.get("n") or 1)
     if cap is not None and wanted > cap:
         return input_tokens, cap * count, "length"
@@ -46,15 +53,17 @@ def error_of(protocol: str, status: int) -> dict[str, Any]:
     return {"error": {"message": f"scripted {status}", "type": "server_error", "code": str(status)}}
 
 
-def answer_of(request: Request, finish: str) -> dict[str, Any]:
+def answer_of(request: Request, finish: str) -> dict[str, Any] | bytes:
     """A whole answer."""
     if request.protocol == "anthropic":
         return _anthropic_answer(request, finish)
-    return _openai_answer(request, finish)
+    return _openai_answer(request, finish) if request.protocol in {"openai", "completions"} else _wire_other.answer_of(request)
 
 
 def stream_of(request: Request, finish: str) -> Iterator[Piece]:
     """An answer in pieces, as server-sent events."""
+    if request.protocol == "responses":
+        return _wire_other.response_stream(request, pieces_of(request.reply.text, request.reply.chunks))
     return _anthropic_stream(request, finish) if request.protocol == "anthropic" else _openai_stream(request, finish)
 
 

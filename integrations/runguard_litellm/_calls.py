@@ -1,0 +1,217 @@
+"""LiteLLM's calls in progress: reserved before the request, settled by whoever knows the outcome first."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from runguard_core import Guard, Outcome, OutcomeKind, Reservation, StoppedError, read_error
+from runguard_litellm import _translate as translate
+
+_log = logging.getLogger("runguard")
+_MAX_OPEN = 20_000
+_PAYMENT_REQUIRED = 402
+#: Providers that state in the usage what they charge.
+_STATE_COST = frozenset({"openrouter", "perplexity", "litellm_proxy"})
+
+
+class Signal(BaseException):
+    """A stop that must pass through LiteLLM, which swallows every `Exception` raised where this one is."""
+
+    def __init__(self, stop: StoppedError) -> None:
+        """Carry the stop to the nearest scope of ours."""
+        super().__init__(str(stop))
+        self.stop = stop
+
+
+@dataclass(slots=True)
+class Open:
+    """A call LiteLLM has begun: its reservation, whether its request has left, and what has come of its stream."""
+
+    reservation: Reservation
+    trace: str
+    is_sent: bool = False
+    chunks: Sequence[Any] | None = None
+
+
+@dataclass(slots=True)
+class Scope:
+    """What happened inside one call of a user: its attempts, and the stop that may have been swallowed on its way out."""
+
+    stop: StoppedError | None = None
+    opened: list[tuple[str, Open]] = field(default_factory=list)
+
+
+_SCOPE: ContextVar[Scope | None] = ContextVar("runguard_litellm_scope", default=None)
+
+
+@contextmanager
+def scope(calls: Calls | None) -> Iterator[None]:
+    """A call of the user: however LiteLLM retries, falls back or wraps, a stop inside leaves it as `StoppedError`."""
+    if calls is None or _SCOPE.get() is not None:
+        yield
+        return
+    mine = Scope()
+    token = _SCOPE.set(mine)
+    try:
+        yield
+    except Signal as signal:
+        raise signal.stop from None
+    except StoppedError:
+        raise
+    except Exception as error:
+        if mine.stop is not None:
+            raise mine.stop from error
+        raise
+    except BaseException:  # cancelled: LiteLLM says nothing
+        for key, held in mine.opened:
+            calls.gone(key, held)
+        raise
+    finally:
+        _SCOPE.reset(token)
+
+
+class Calls:
+    """The open calls of one guard, by LiteLLM's call id."""
+
+    def __init__(self, guard: Guard) -> None:
+        """None yet."""
+        self.guard = guard
+        self._open: dict[str, Open] = {}
+        self._failed: dict[str, Reservation] = {}
+
+    # -- before -----------------------------------------------------------------------------------------------------
+
+    def begin(self, kind: str, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any) -> dict[str, Any]:
+        """Set a call aside while LiteLLM sets it up; its keyword arguments, the output limit lowered where that is wanted.
+
+        Args:
+            kind: LiteLLM's name of what is called; args, kwargs: of the user's call.
+            owner: LiteLLM's logging object: when it dies unheard of, the call is abandoned.
+
+        Raises:
+            StoppedError: with a `status_code` that no router retries.
+        """
+        operation, key = translate.OPERATIONS.get(kind), str(kwargs.get("litellm_call_id"))
+        before = self._open.get(key)
+        if operation is None or (before is not None and not before.is_sent and not before.reservation.settled):
+            return kwargs
+        held = self._reserve(operation, kwargs.get("model") or next(iter(args), None), _prompt(args, kwargs), key, kwargs)
+        self._watch(owner, key, held)
+        cap = held.reservation.max_output_tokens
+        limit = "max_output_tokens" if kind.endswith("responses") else "max_tokens"
+        limit = "max_completion_tokens" if kwargs.get("max_completion_tokens") else limit
+        return {**kwargs, limit: min(cap, kwargs.get(limit) or cap)} if cap is not None else kwargs
+
+    def sent(self, details: Mapping[str, Any]) -> None:
+        """A request is about to leave: the call's first, or another attempt of it, which is a call of its own.
+
+        Raises:
+            Signal: it must not be sent.
+        """
+        key, operation = str(details.get("litellm_call_id")), translate.OPERATIONS.get(str(details.get("call_type")))
+        if operation is None or details.get("litellm_no_upstream_llm_call"):
+            return
+        held = self._open.get(key)
+        error = sys.exc_info()[1]
+        if held is not None and held.is_sent and error is not None:  # the attempt whose failure is being handled
+            held.reservation.settle(read_error(error))
+        if held is None or held.reservation.settled:
+            given = {**(details.get("litellm_params") or {}), **(details.get("optional_params") or {})}
+            about = {**given, "custom_llm_provider": details.get("custom_llm_provider"), "user": details.get("user")}
+            try:
+                self._reserve(operation, details.get("model"), details.get("messages") or details.get("input"), key, about)
+            except StoppedError as stop:
+                raise Signal(stop) from None
+        self._open[key].is_sent = True
+
+    def _reserve(self, operation: str, model: Any, prompt: Any, key: str, kwargs: Mapping[str, Any]) -> Open:
+        trace = str(kwargs.get("litellm_trace_id") or key)
+        before, known = self._failed.pop(trace, None), self._open.get(key)
+        before = before or (known.reservation if known is not None else None)
+        retry_of = before.call_id if before is not None else None
+        names, providers = translate.router_name(kwargs), getattr(sys.modules["litellm"], "provider_list", ())
+        try:
+            call = translate.model_call(operation, model, prompt, kwargs, providers, retry_of)
+            who = before.attribution if before is not None else self.guard.attribution(**translate.attribution(kwargs))
+        except Exception:  # noqa: BLE001  a request we cannot read is still a paid call
+            _log.exception("RunGuard could not read LiteLLM's call; it is charged by estimate")
+            call, who = translate.model_call(operation, model, "", {}, (), retry_of), self.guard.attribution()
+        where = _SCOPE.get()
+        try:
+            reservation = self.guard.reserve(call, who, by="litellm", model_names=names)
+        except StoppedError as stop:
+            stop.status_code = _PAYMENT_REQUIRED  # type: ignore[attr-defined]  # the one fact that keeps LiteLLM from retrying
+            if where is not None:
+                where.stop = stop
+            raise
+        if len(self._open) >= _MAX_OPEN:
+            self._open.clear()
+        opened = self._open[key] = Open(reservation, trace)
+        if where is not None:
+            where.stop = None
+            where.opened.append((key, opened))
+        return opened
+
+    # -- after ------------------------------------------------------------------------------------------------------
+
+    def finish(self, key: Any, outcome: Outcome) -> None:
+        """The outcome is known. The first word counts; a failed attempt is remembered for the one that repeats it."""
+        held = self._open.get(str(key))
+        if held is None:
+            return
+        if outcome.kind is OutcomeKind.FAILED:
+            if len(self._failed) < _MAX_OPEN:
+                self._failed[held.trace] = held.reservation
+        else:
+            self._open.pop(str(key), None)
+        if getattr(held.reservation.call, "provider", None) not in _STATE_COST:  # elsewhere the figure is LiteLLM's own
+            outcome = replace(outcome, cost_nanos=None)
+        held.reservation.settle(outcome)
+
+    def heard(self, key: Any, outcome: Outcome) -> None:
+        """LiteLLM reports a success, late. Not of a stream: it makes the usage up where the provider gave none."""
+        held = self._open.get(str(key))
+        if held is not None and (held.chunks is None or outcome.from_cache):
+            self.finish(key, outcome)
+
+    def stream(self, key: Any, stream: Any) -> None:
+        """A stream has begun: its chunks are what is charged should nobody hear its end."""
+        held = self._open.get(str(key))
+        if held is not None:
+            held.chunks = stream.chunks
+            self._watch(stream, str(key), held)
+
+    def ended(self, key: Any, stream: Any, error: BaseException | None) -> None:
+        """A stream has come to its end, or broken off."""
+        self.finish(key, translate.streamed(stream.chunks, is_whole=error is None, error=error))
+
+    def _watch(self, owner: Any, key: str, held: Open) -> None:
+        """When the object that a call lives in dies, the call is over. Finalizers run anywhere: the work is put off."""
+        weakref.finalize(owner, self.guard.defer, lambda: self.gone(key, held)).atexit = False
+
+    def gone(self, key: str, held: Open) -> None:
+        """LiteLLM has let go of a call without a word: cancelled, abandoned, or served from somewhere else."""
+        if self._open.get(key) is held:
+            del self._open[key]
+        if held.reservation.settled or held.reservation.by != "litellm":
+            return
+        if held.chunks:
+            held.reservation.settle(translate.streamed(held.chunks, is_whole=False))
+        elif held.is_sent:
+            held.reservation.abandon()
+        else:
+            held.reservation.void("LiteLLM sent no request")
+
+
+def _prompt(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    for key in ("messages", "input", "prompt", "query", "contents", "file", "document"):
+        if kwargs.get(key) is not None:
+            return kwargs[key]
+    return args[1] if len(args) > 1 else ""

@@ -1,0 +1,263 @@
+"""The guard in a real LiteLLM proxy process, over HTTP, on a ledger in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from runguard_core import CallFilter, CallRecord, open_store
+from runguard_core.testing import FakeProvider, Reply, Request
+
+KEY = "sk-runguard-test-0123456789abcdef"
+POLICY = """
+app = "gateway"
+store = "sqlite:///{ledger}"
+[[budgets]]
+name = "session"
+limit = "2 calls"
+per = ["session"]
+where = {{ "tag:capped" = "yes" }}
+period = "lifetime"
+[[budgets]]
+name = "daily"
+where = {{ user = "daily" }}
+limit = "1 calls"
+period = "day"
+"""
+CONFIG = """
+model_list:
+  - model_name: chat
+    litellm_params: {{model: openai/gpt-4o-mini, api_base: "{url}/v1", api_key: x, max_retries: 0}}
+  - model_name: other
+    litellm_params: {{model: openai/gpt-4o, api_base: "{url}/v1", api_key: x, max_retries: 0}}
+  - model_name: claude
+    litellm_params: {{model: anthropic/claude-sonnet-4-6, api_base: "{url}", api_key: x, max_retries: 0}}
+  - model_name: embed
+    litellm_params: {{model: openai/text-embedding-3-small, api_base: "{url}/v1", api_key: x}}
+router_settings: {{num_retries: 2, retry_after: 0, fallbacks: [{{chat: [other]}}], disable_cooldowns: true}}
+litellm_settings:
+  callbacks: ["runguard_litellm.proxy"]
+general_settings: {{master_key: {key}}}
+"""
+
+
+@dataclass
+class Gateway:
+    """The running proxy, what stands behind it, and its ledger."""
+
+    url: str
+    provider: FakeProvider
+    ledger: Path
+    log: Path
+
+    def post(self, path: str = "/v1/chat/completions", **how: Any) -> httpx.Response:
+        """One request; `session`, `headers` and body fields. Capped at two calls a session, unless the headers say otherwise."""
+        headers = {"authorization": f"Bearer {KEY}", "x-litellm-session-id": how.pop("session"), "x-litellm-tags": "capped=yes"}
+        headers |= how.pop("headers", {})
+        body = {"model": "chat", "messages": [{"role": "user", "content": "hi"}], **how}
+        return httpx.post(self.url + path, json=body, headers=headers, timeout=60)
+
+    def calls(self, session: str) -> list[CallRecord]:
+        """The session's calls in the ledger."""
+        store = open_store(f"sqlite:///{self.ledger}")
+        try:
+            return list(store.calls(CallFilter(session=session)))
+        finally:
+            store.close()
+
+    def sent(self, mark: str) -> int:
+        """Requests behind the proxy whose prompt holds the mark."""
+        return sum(mark in json.dumps(request.body) for request in self.provider.requests)
+
+
+def _script(request: Request) -> Reply:
+    prompt = json.dumps(request.body)
+    if "hangs-up" in prompt:
+        return Reply(cut_after_chunks=0)
+    if "fails-on-one" in prompt and request.body["model"] == "gpt-4o-mini":
+        return Reply(status=500)
+    return Reply(input_tokens=100, output_tokens=20, text="word " * 20)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Started once: LiteLLM's proxy takes its time."""
+    folder = tmp_path_factory.mktemp("proxy")
+    with FakeProvider(_script) as provider, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        ledger, log = folder / "ledger.db", folder / "proxy.log"
+        (folder / "runguard.toml").write_text(POLICY.format(ledger=ledger))
+        (folder / "config.yaml").write_text(CONFIG.format(url=provider.url, key=KEY))
+        told = {"RUNGUARD_POLICY": str(folder / "runguard.toml"), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "*"}
+        command = [str(Path(sys.executable).with_name("litellm")), "--config", str(folder / "config.yaml"), "--port", str(port)]
+        with log.open("w") as out:
+            process = subprocess.Popen(command, env={**os.environ, **told}, stdout=out, stderr=out, cwd=folder)
+        try:
+            _wait_for(process, f"http://127.0.0.1:{port}/health/liveliness", log)
+            yield Gateway(f"http://127.0.0.1:{port}", provider, ledger, log)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _wait_for(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text()[-3000:]
+        try:
+            if httpx.get(url, timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+    raise TimeoutError(log.read_text()[-3000:])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {}),
+        ("/v1/chat/completions", {"stream": True}),
+        ("/v1/embeddings", {"model": "embed", "input": "hi"}),
+        ("/v1/responses", {"input": "hi"}),
+        ("/v1/messages", {"model": "claude", "max_tokens": 30}),
+    ],
+    ids=["chat", "stream", "embeddings", "responses", "messages"],
+)
+def test_p01_what_is_over_the_cap_is_a_402_in_json_and_goes_no_further(
+    path: str, body: dict[str, Any], gateway: Gateway, request: pytest.FixtureRequest
+) -> None:
+    """Two pass and are exact; the third is refused in the shape of its protocol."""
+    session = request.node.name
+    for _ in range(2):
+        assert gateway.post(path, session=session, **body).status_code == 200
+    before = gateway.provider.request_count
+    refused = gateway.post(path, session=session, **body)
+    assert refused.status_code == 402, refused.text
+    assert "budget 'session'" in json.dumps(refused.json())
+    assert gateway.provider.request_count == before
+    _settled(gateway, session, 2)
+
+
+def _settled(gateway: Gateway, session: str, count: int) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        found = gateway.calls(session)
+        if len(found) == count and all(call.state.value != "pending" for call in found):
+            break
+    assert [(call.state.value, call.settlement.certainty.value) for call in found if call.settlement] == [
+        ("posted", "exact")
+    ] * count
+
+
+def test_p02_a_budget_that_frees_is_a_429_with_retry_after(gateway: Gateway) -> None:
+    """Clients wait as long as it takes, not for ever."""
+    assert gateway.post(session="d1", user="daily").status_code == 200
+    refused = gateway.post(session="d2", user="daily")
+    assert refused.status_code == 429, refused.text
+    assert 0 < int(refused.headers["retry-after"]) <= 86_400
+
+
+def test_p03_the_proxys_phantom_calls_for_what_was_rejected_are_no_calls(gateway: Gateway) -> None:
+    """It runs its logging for a request that its own gate rejected."""
+    for _ in range(5):
+        gateway.post(session="phantom", messages=[{"role": "user", "content": "phantom-mark"}])
+    assert gateway.sent("phantom-mark") == 2
+    _settled(gateway, "phantom", 2)
+
+
+def test_p04_retries_and_fallbacks_share_one_call_id(gateway: Gateway) -> None:
+    """Each attempt is an entry: three that failed, and the fallback's answer; the client sees the answer."""
+    mark = [{"role": "user", "content": "fails-on-one"}]
+    done = gateway.post(session="retries", headers={"x-litellm-tags": "free"}, messages=mark)
+    assert done.status_code == 200, done.text
+    found = gateway.calls("retries")
+    assert gateway.sent("fails-on-one") == 4
+    assert sorted(call.state.value for call in found) == ["posted", "voided", "voided", "voided"]
+    assert {call.attribution.turn for call in found} == {1}
+
+
+def test_p04_an_attempt_that_is_refused_ends_the_request_as_a_402(gateway: Gateway) -> None:
+    """Two attempts broke off and may have been billed; neither a third nor the fallback is sent."""
+    done = gateway.post(session="stopped", messages=[{"role": "user", "content": "hangs-up"}])
+    assert gateway.sent("hangs-up") == 2
+    assert done.status_code == 402, done.text
+    assert sorted(call.state.value for call in gateway.calls("stopped")) == ["posted", "posted"]
+
+
+def test_p05_sixty_four_at_once_are_two(gateway: Gateway) -> None:
+    """The rest are refused, streams too."""
+    with ThreadPoolExecutor(64) as pool:
+        given = {"session": "crowd", "messages": [{"role": "user", "content": "crowd-mark"}]}
+        statuses = list(pool.map(lambda n: gateway.post(stream=bool(n % 2), **given).status_code, range(64)))
+    assert statuses.count(200) == 2 == gateway.sent("crowd-mark")
+    assert set(statuses) <= {200, 402, 429}
+    _settled(gateway, "crowd", 2)
+
+
+def test_p06_a_client_that_hangs_up_in_mid_stream_is_charged(gateway: Gateway) -> None:
+    """The call does not stay pending."""
+    headers = {"authorization": f"Bearer {KEY}", "x-litellm-session-id": "hangup", "x-litellm-tags": "free"}
+    body = {"model": "chat", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    with httpx.stream("POST", gateway.url + "/v1/chat/completions", json=body, headers=headers, timeout=60) as stream:
+        next(stream.iter_lines())
+    until = time.monotonic() + 60
+    while time.monotonic() < until and [call.state.value for call in gateway.calls("hangup")] != ["posted"]:
+        pass
+    (only,) = gateway.calls("hangup")
+    assert only.state.value == "posted"
+    assert only.cost_nanos > 0
+
+
+def test_p07_a_clients_automatic_retries_do_not_repeat_a_402(gateway: Gateway) -> None:
+    """OpenAI's client repeats 429 and 503, and leaves 402 alone."""
+    import openai
+
+    client = openai.OpenAI(base_url=gateway.url + "/v1", api_key=KEY, default_headers={
+        "x-litellm-session-id": "client", "x-litellm-tags": "capped=yes",
+    })  # fmt: skip
+    for _ in range(2):
+        client.chat.completions.create(model="chat", messages=[{"role": "user", "content": "client-mark"}])
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(model="chat", messages=[{"role": "user", "content": "client-mark"}])
+    assert caught.value.status_code == 402
+    assert gateway.sent("client-mark") == 2
+
+
+def test_p08_key_team_user_tags_and_agent_reach_the_ledger(gateway: Gateway) -> None:
+    """From headers and bodies as LiteLLM reads them, on every route."""
+    headers = {"x-litellm-tags": "region:eu,beta", "x-litellm-customer-id": "ada", "x-litellm-agent-id": "planner"}
+    gateway.post(session="who", headers=headers, metadata={"runguard_feature": "search"})
+    gateway.post("/v1/responses", session="who", headers=headers, input="hi")
+    first, second = gateway.calls("who")
+    assert (first.attribution.user, first.attribution.feature) == ("ada", "search")
+    assert dict(first.attribution.tags)["region"] == "eu"
+    assert second.attribution.user == "ada"
+
+
+def test_p09_no_session_is_no_way_around(gateway: Gateway) -> None:
+    """LiteLLM's own iteration limit is off without a session header; a budget on anything else still holds."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    body = {"model": "chat", "messages": [{"role": "user", "content": "hi"}], "user": "daily"}
+    statuses = [
+        httpx.post(gateway.url + "/v1/chat/completions", json=body, headers=headers, timeout=60).status_code for _ in range(3)
+    ]
+    assert statuses[1:] == [429, 429]
+
+
+def test_p10_the_proxys_log_has_no_traceback_of_ours(gateway: Gateway) -> None:
+    """Nothing went wrong that nobody saw."""
+    assert "runguard_litellm/" not in gateway.log.read_text()
