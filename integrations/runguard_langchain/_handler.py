@@ -241,7 +241,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
                 parent.failed = node.reservation.call_id if outcome.kind is OutcomeKind.FAILED else None
             if node.is_run:
                 self._tree.prompts.pop(node.root, None)
-                self.guard.end_run(node.reservation.attribution)
+                self.guard.end_run(node.reservation.attribution.with_values(run=node.root))
         self._tree.abandon(run_id)
 
     def _leave(self, run_id: UUID) -> None:
@@ -251,7 +251,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         if node is not None and node.is_run:
             self._tree.abandon(None, root=node.root)
             self._tree.prompts.pop(node.root, None)
-            self.guard.end_run(self._who(node, None))
+            self.guard.end_run(self._who(node, None).with_values(run=node.root))
 
     def _safely(self, translate_it: Callable[[], T]) -> T | None:
         """Reading a framework's object must not break the program."""

@@ -119,11 +119,15 @@ class Guard(PlainCalls):
         return Session(self._engine, who)
 
     def attribution(self, **values: Any) -> Attribution:
-        """The attribution of a call made here: defaults, the current session of this guard, the tool that runs, `values`."""
+        """The attribution of a call made here: defaults, the current session of this guard, the tool that runs, `values`.
+
+        What runs inside a tool belongs to the tool's run, whatever root of its own another framework sees there.
+        """
         session = current_session()
         mine = session is not None and session._engine is self._engine  # noqa: SLF001  same package
         start = session.attribution if session is not None and mine else self._engine.rules.defaults
-        return (innermost_tool(self._engine) or start).with_values(**values)
+        tool = innermost_tool(self._engine)
+        return start.with_values(**values) if tool is None else tool.with_values(**{**values, "run": None})
 
     def reserve(
         self,

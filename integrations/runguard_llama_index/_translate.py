@@ -1,0 +1,150 @@
+"""LlamaIndex's payloads and answers to RunGuard's values. Pure; imports nothing of LlamaIndex."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from runguard_core import ModelCall, Outcome, OutcomeKind, PromptPart, ToolCall, Usage, read_prompt, read_usage
+
+#: How the class names of LlamaIndex's models begin, and the provider that is behind them.
+_PROVIDERS = {
+    "openailike": None, "azure": "azure", "openai": "openai", "anthropic": "anthropic", "mistral": "mistral", "groq": "groq",
+    "gemini": "google", "googlegenai": "google", "vertex": "google", "cohere": "cohere", "bedrock": "aws", "deepseek": "deepseek",
+    "together": "together", "fireworks": "fireworks", "perplexity": "perplexity", "openrouter": "openrouter",
+    "voyage": "voyageai",
+}  # fmt: skip
+#: Rerankers that run on this machine, or by a model of the program's own, which is metered itself.
+_UNPAID_RERANKERS = ("llm", "structured", "sentence", "flag", "colbert", "rankgpt", "rankllm", "openvino", "tei", "mock")
+
+
+def model_call(payload: Mapping[Any, Any], name: str, *, can_cap: bool) -> ModelCall:
+    """An LLM call about to be made.
+
+    Args:
+        payload: of the callback's start event, keys as text.
+        name: of the model, where the payload has none.
+        can_cap: whether its output limit can be lowered.
+    """
+    about, given = payload.get("serialized") or {}, payload.get("additional_kwargs") or {}
+    messages = payload.get("messages")
+    prompt = [_as_mapping(message) for message in messages] if messages is not None else payload.get("formatted_prompt") or ""
+    limits = (source.get("max_tokens") for source in (given, about.get("additional_kwargs") or {}, about))
+    return ModelCall(
+        model=name or _model(about),
+        provider=_provider(about),
+        max_output_tokens=next((limit for limit in limits if isinstance(limit, int) and limit > 0), None),
+        can_cap_output=can_cap,
+        operation="chat" if messages is not None else "text_completion",
+        **read_prompt(prompt, tools=given.get("tools"))._asdict(),
+    )
+
+
+def embedding_call(payload: Mapping[Any, Any], texts: tuple[int, int]) -> ModelCall:
+    """A batch of embeddings about to be asked for; `texts`: characters and number of all that its span embeds."""
+    about = payload.get("serialized") or {}
+    chars, count = texts
+    batch = min(count, about.get("embed_batch_size") or count or 1) or 1
+    share = -(-chars * batch // max(1, count))
+    return ModelCall(
+        model=_model(about), provider=_provider(about), parts=(PromptPart("user", share, batch),), max_output_tokens=0,
+        operation="embeddings",
+    )  # fmt: skip
+
+
+def rerank_call(payload: Mapping[Any, Any], name: str) -> ModelCall | None:
+    """A reranking about to be asked for; None where nobody is paid for it. `name`: of the reranker's class."""
+    if name.lower().startswith(_UNPAID_RERANKERS):
+        return None
+    chars = len(str(payload.get("query_str") or "")) + sum(len(str(node)) for node in payload.get("nodes") or ())
+    model = str(payload.get("model_name") or "unknown")
+    return ModelCall(model=model, parts=(PromptPart("user", chars),), max_output_tokens=0, operation="rerank")
+
+
+def _model(about: Mapping[str, Any]) -> str:
+    return str(about.get("model") or about.get("model_name") or about.get("model_id") or about.get("class_name") or "unknown")
+
+
+def _provider(about: Mapping[str, Any]) -> str | None:
+    name = str(about.get("class_name") or "").lower().replace("_", "")
+    return next((provider for start, provider in _PROVIDERS.items() if name.startswith(start)), None)
+
+
+def _as_mapping(message: Any) -> dict[str, Any]:
+    """A chat message in OpenAI's format."""
+    more = getattr(message, "additional_kwargs", None) or {}
+    blocks = [_block(block) for block in getattr(message, "blocks", None) or ()]
+    role = getattr(message, "role", "user")
+    return {
+        "role": str(getattr(role, "value", role)), "content": blocks or getattr(message, "content", None),
+        "tool_calls": more.get("tool_calls"), "tool_call_id": more.get("tool_call_id"), "name": more.get("name"),
+    }  # fmt: skip
+
+
+def _block(block: Any) -> dict[str, Any]:
+    kind = str(getattr(block, "block_type", "text"))
+    if kind == "tool_call":
+        return {"text": [getattr(block, "tool_name", ""), getattr(block, "tool_kwargs", "")]}
+    return {"type": kind, "text": getattr(block, "text", None) or getattr(block, "content", None) or ""}
+
+
+def attribution(tags: Mapping[str, Any]) -> dict[str, Any]:
+    """Whose a call is by the `runguard_*` tags of `instrument_tags`; every other tag (some hold prompts) is left alone."""
+    found: dict[str, Any] = {}
+    labels: dict[str, Any] = {}
+    for key, value in tags.items():
+        name = key.removeprefix("runguard_")
+        if name == key or value is None:
+            continue
+        if name.startswith("tag_"):
+            labels[name.removeprefix("tag_")] = value
+        elif name in {"feature", "team", "owner", "user", "agent", "session", "release"}:
+            found[name] = str(value)
+    return {**found, "tags": labels} if labels else found
+
+
+def tool_call(event: Any) -> ToolCall:
+    """A tool an agent is about to run."""
+    return ToolCall(name=str(event.tool_name), arguments=event.tool_kwargs, tool_call_id=str(event.tool_id))
+
+
+def tool_outcome(result: Any) -> Outcome:
+    """What a tool has returned."""
+    output = getattr(result, "tool_output", result)
+    text = getattr(output, "content", None)
+    if getattr(output, "is_error", False):
+        return Outcome(kind=OutcomeKind.FAILED, error=str(text)[:300])
+    return Outcome(result=text if isinstance(text, str) else str(output))
+
+
+def answered(response: Any, seen_chars: int = 0) -> Outcome:
+    """The outcome of an answer, or of the last piece of a stream; None for a stream that brought nothing."""
+    raw = getattr(response, "raw", None)
+    usage = usage_of(response)
+    message = getattr(response, "message", None)
+    text = getattr(message, "content", None) or getattr(response, "text", None) or ""
+    calls = (getattr(message, "additional_kwargs", None) or {}).get("tool_calls") or ()
+    names = [_get(_get(call, "function") or call, "name") for call in calls]
+    blocks = [block for block in getattr(message, "blocks", None) or () if getattr(block, "block_type", "") == "tool_call"]
+    asked = sum(len(json.dumps(getattr(block, "tool_kwargs", ""), default=str)) for block in blocks)
+    return Outcome(
+        usage=usage, output_chars=max(seen_chars, len(text) + asked),
+        tool_names=tuple(str(n) for n in names if n) or tuple(str(block.tool_name) for block in blocks),
+        model=_text(_get(raw, "model")), provider_request_id=_text(_get(raw, "id")),
+    )  # fmt: skip
+
+
+def usage_of(response: Any) -> Usage | None:
+    """What the provider reported, in its raw answer or, failing that, in what LlamaIndex kept of it."""
+    raw = getattr(response, "raw", None)
+    found = read_usage(_get(raw, "usage")) or read_usage(_get(raw, "usage_metadata"))
+    return found or read_usage(getattr(response, "additional_kwargs", None) or None)
+
+
+def _get(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

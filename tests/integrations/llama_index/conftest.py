@@ -1,0 +1,109 @@
+"""Real LlamaIndex, real clients, a local provider over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from llama_index.core import Settings
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.llms import ChatMessage
+from llama_index.core.tools import FunctionTool
+from llama_index.embeddings.openai import OpenAIEmbedding
+from llama_index.llms.openai import OpenAI
+
+from runguard_core import CallFilter, CallRecord, Guard
+from runguard_core.testing import FakeProvider, Reply, Request, ToolUse
+from runguard_llama_index import instrument, uninstrument
+
+Serve = Callable[..., FakeProvider]
+Guarded = Callable[..., Guard]
+HI = [ChatMessage("hi there")]
+USED = {"input_tokens": 100, "output_tokens": 20}
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start providers; close them at the end."""
+    started: list[FakeProvider] = []
+
+    def start(script: Any = None) -> FakeProvider:
+        provider = FakeProvider(script or [Reply(**USED)]).start()
+        started.append(provider)
+        return provider
+
+    yield start
+    for provider in started:
+        provider.close()
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """No test leaves a hook or a default behind."""
+    yield
+    uninstrument()
+    Settings._llm = Settings._embed_model = None
+    Settings.callback_manager = CallbackManager()
+
+
+@pytest.fixture
+def guarded(make_guard: Callable[..., Guard]) -> Guarded:
+    """A guard that is installed."""
+
+    def make(**settings: Any) -> Guard:
+        guard = make_guard(**settings)
+        instrument(guard)
+        return guard
+
+    return make
+
+
+def openai(provider: FakeProvider, **more: Any) -> OpenAI:
+    """A real OpenAI model that talks to the provider."""
+    return OpenAI(**{"model": "gpt-4o-mini", "api_base": provider.openai_url, "api_key": "x", "max_retries": 0, **more})
+
+
+def embeddings(provider: FakeProvider) -> OpenAIEmbedding:
+    """A real embedding model that talks to the provider."""
+    return OpenAIEmbedding(model="text-embedding-3-small", api_base=provider.openai_url, api_key="x", max_retries=0)
+
+
+def calls(guard: Guard, kind: str = "model") -> list[CallRecord]:
+    """The ledger's calls of a kind."""
+    guard.flush()
+    return [call for call in guard.store.calls(CallFilter()) if call.kind == kind]
+
+
+def states(guard: Guard) -> list[str]:
+    """How the ledger's model calls stand, sorted."""
+    return sorted(call.state.value for call in calls(guard))
+
+
+def tokens(guard: Guard) -> tuple[int, int]:
+    """Input and output tokens of the whole ledger."""
+    usages = [call.settlement.usage for call in calls(guard) if call.settlement and call.settlement.usage]
+    return sum(u.input_tokens for u in usages), sum(u.output_tokens for u in usages)
+
+
+def looking_up(request: Request) -> Reply:
+    """Asks for the tool once, answers when it has its result."""
+    has_result = any(message.get("role") == "tool" for message in request.body.get("messages", ()))
+    asks = request.body.get("tools") and not has_result
+    return Reply(tool_calls=(ToolUse("lookup", {"q": "a"}),) if asks else (), **USED)
+
+
+def lookup(q: str = "x") -> str:
+    """Look something up."""
+    return f"found {q}"
+
+
+LOOKUP = FunctionTool.from_defaults(lookup)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """LlamaIndex and its clients warn of themselves; ours stay errors."""
+    for item in items:
+        if "integrations/llama_index" in item.path.as_posix():
+            item.add_marker(pytest.mark.filterwarnings("error:::runguard"))
+            item.add_marker(pytest.mark.filterwarnings("ignore"))
