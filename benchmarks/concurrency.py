@@ -14,6 +14,7 @@ import asyncio
 import json
 import logging
 import multiprocessing
+import os
 import random
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2 as httpx
+import httpx
 
 from runguard_core import Budget, CallFilter, Guard, ModelCall, Outcome, PromptPart, StoppedError, Usage
 from runguard_core import events as ev
@@ -34,8 +35,11 @@ from runguard_core.prices import PriceBook, PriceOverride, quote_bound, quote_ex
 from runguard_core.testing import FakeProvider, Reply, Request
 from runguard_langchain import RunGuardCallbackHandler, guard_model
 
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # LiteLLM would ask the network for prices
 ATTEMPTS, CAP_CALLS = 50, 10
 MODEL = "bench-model"
+#: A model that LlamaIndex believes can call tools; priced the same.
+TOOL_MODEL = "gpt-4o-mini"
 #: One dollar per thousand tokens of the kind that costs.
 RATE = 10**9 * 10**3
 PROMPT = "word " * 800
@@ -55,7 +59,7 @@ class Cell:
 def prices(cost_in: str) -> PriceBook:
     """All the cost on one side."""
     table = {"input": RATE if cost_in == "prompt" else 0, "output": RATE if cost_in == "output" else 0}
-    return PriceBook({MODEL: PriceOverride(nanos_per_mtok=table)})
+    return PriceBook({name: PriceOverride(nanos_per_mtok=table) for name in (MODEL, f"openai/{TOOL_MODEL}", f"openai/{MODEL}")})
 
 
 def drawn(seed: int, delay_seconds: float) -> Callable[[Request], Reply]:
@@ -193,6 +197,123 @@ def run_langchain_async(guard: Guard, cell: Cell, url: str) -> None:
     asyncio.run(everyone())
 
 
+def litellm_request(cell: Cell, url: str) -> dict[str, Any]:
+    """Arguments of LiteLLM's calls."""
+    limit = {"max_tokens": MAX_TOKENS} if cell.max_tokens else {}
+    given = {"model": f"openai/{MODEL}", "api_base": url, "api_key": "test", "max_retries": 0, **limit}
+    return {**given, "messages": [{"role": "user", "content": PROMPT}]}
+
+
+def run_litellm(guard: Guard, cell: Cell, url: str) -> None:
+    """LiteLLM `completion` in threads."""
+    import litellm
+
+    import runguard_litellm
+
+    runguard_litellm.install(guard)
+
+    def attempt() -> bool:
+        try:
+            litellm.completion(**litellm_request(cell, url))
+        except StoppedError:
+            return False
+        return True
+
+    in_threads(attempt)
+    runguard_litellm.uninstall()
+
+
+def run_litellm_async(guard: Guard, cell: Cell, url: str) -> None:
+    """LiteLLM `acompletion`, gathered."""
+    import litellm
+
+    import runguard_litellm
+
+    runguard_litellm.install(guard)
+    gather(lambda: litellm.acompletion(**litellm_request(cell, url)))
+    runguard_litellm.uninstall()
+
+
+def run_litellm_router(guard: Guard, cell: Cell, url: str) -> None:
+    """LiteLLM `Router`, with retries and a fallback, gathered."""
+    import litellm
+
+    import runguard_litellm
+
+    runguard_litellm.install(guard)
+    given = litellm_request(cell, url)
+    messages = given.pop("messages")
+    models = [{"model_name": name, "litellm_params": given} for name in ("chat", "other")]
+    router = litellm.Router(models, num_retries=2, fallbacks=[{"chat": ["other"]}])  # type: ignore[arg-type]
+    gather(lambda: router.acompletion(model="chat", messages=messages))
+    runguard_litellm.uninstall()
+
+
+def gather(make: Callable[[], Any]) -> None:
+    """All attempts as tasks of one loop."""
+
+    async def everyone() -> None:
+        await asyncio.gather(*(make() for _ in range(ATTEMPTS)), return_exceptions=True)
+
+    asyncio.run(everyone())
+
+
+def llama_model(cell: Cell, url: str, model: str = MODEL) -> Any:
+    """LlamaIndex's model over LiteLLM, whose own adapter is not installed."""
+    from llama_index.llms.litellm import LiteLLM
+
+    limit = {"max_tokens": MAX_TOKENS} if cell.max_tokens else {}
+    return LiteLLM(model=f"openai/{model}", api_base=url, api_key="test", max_retries=0, **limit)
+
+
+def run_llama_index(guard: Guard, cell: Cell, url: str) -> None:
+    """LlamaIndex `chat` in threads."""
+    from llama_index.core.llms import ChatMessage
+
+    import runguard_llama_index
+
+    runguard_llama_index.install(guard)
+    model = llama_model(cell, url)
+
+    def attempt() -> bool:
+        try:
+            model.chat([ChatMessage(PROMPT)])
+        except StoppedError:
+            return False
+        return True
+
+    in_threads(attempt)
+    runguard_llama_index.uninstall()
+
+
+def run_llama_index_async(guard: Guard, cell: Cell, url: str) -> None:
+    """LlamaIndex `achat`, gathered."""
+    from llama_index.core.llms import ChatMessage
+
+    import runguard_llama_index
+
+    runguard_llama_index.install(guard)
+    model = llama_model(cell, url)
+    gather(lambda: model.achat([ChatMessage(PROMPT)]))
+    runguard_llama_index.uninstall()
+
+
+def run_function_agent(guard: Guard, cell: Cell, url: str) -> None:
+    """LlamaIndex `FunctionAgent`, which streams, gathered."""
+    from llama_index.core.agent.workflow import FunctionAgent
+
+    import runguard_llama_index
+
+    runguard_llama_index.install(guard)
+    model = llama_model(cell, url, TOOL_MODEL)
+
+    async def attempt() -> Any:
+        return await FunctionAgent(tools=[], llm=model, name="bench").run(PROMPT)
+
+    gather(attempt)
+    runguard_llama_index.uninstall()
+
+
 def _process(cell: Cell, url: str, store: str, limit: str, start: Any, share: int) -> None:
     guard = Guard(app="bench", store=store, budgets=[Budget(limit)], prices=prices(cell.cost_in), quote=cell.quote)
     start.wait()
@@ -216,7 +337,9 @@ def run_processes(guard: Guard, cell: Cell, url: str) -> None:
 
 WAYS = {
     "threads": run_threads, "copied context": run_copied, "asyncio": run_asyncio, "langchain invoke": run_langchain,
-    "langchain ainvoke": run_langchain_async, "8 processes": run_processes,
+    "langchain ainvoke": run_langchain_async, "litellm threads": run_litellm, "litellm async": run_litellm_async,
+    "litellm router": run_litellm_router, "llamaindex threads": run_llama_index, "llamaindex async": run_llama_index_async,
+    "function agent": run_function_agent, "8 processes": run_processes,
 }  # fmt: skip
 
 
@@ -229,6 +352,7 @@ def measure(cell: Cell, folder: Path, seed: int) -> dict[str, Any]:
         cap = CAP_CALLS * quote_of(cell, scout)
         guard = Guard(app="bench", store=store, budgets=[Budget(f"{cap / 10**9:.9f} USD")], prices=book, quote=cell.quote)
         WAYS[cell.way](guard, cell, provider.openai_url)
+        guard.flush()
         rates = book.rates(MODEL, None, guard._engine.clock.now())
         served = provider.requests
         billed = sum(rates.charge(Usage(input_tokens=r.input_tokens, output_tokens=r.output_tokens)) for r in served)

@@ -99,9 +99,10 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         span = self._spans.find(here)
         if event_type == CBEventType.EMBEDDING:
             return translate.embedding_call(said, span.texts if span is not None else (0, 1))
-        about = said.get("serialized") or {}
-        name = "" if about.get("model") or span is None else _name_of(span.model)
-        return translate.model_call(said, name, can_cap=_is_openai(said) and not about.get("max_tokens"))
+        model = span.model if span is not None else None
+        name = "" if (said.get("serialized") or {}).get("model") or model is None else _name_of(model)
+        limit = getattr(model, "max_tokens", None)
+        return translate.model_call(said, name, limit, can_cap=_is_openai(said) and not limit)
 
     def _begin(self, event_id: str, here: str | None, call: ModelCall, said: Mapping[str, Any]) -> None:
         outer = next((span.call for span in self._spans.around(here) if span.call is not None), None)
@@ -165,4 +166,4 @@ def _name_of(model: Any) -> str:
 def _is_openai(said: Mapping[str, Any]) -> bool:
     """Whether the model's client takes OpenAI's parameters."""
     name = str((said.get("serialized") or {}).get("class_name") or "").lower()
-    return name.startswith(("openai", "azure", "openrouter", "deepseek", "groq", "together", "fireworks"))
+    return name.startswith(("openai", "azure", "openrouter", "deepseek", "groq", "together", "fireworks", "litellm"))

@@ -19,22 +19,22 @@ _PROVIDERS = {
 _UNPAID_RERANKERS = ("llm", "structured", "sentence", "flag", "colbert", "rankgpt", "rankllm", "openvino", "tei", "mock")
 
 
-def model_call(payload: Mapping[Any, Any], name: str, *, can_cap: bool) -> ModelCall:
+def model_call(payload: Mapping[Any, Any], name: str, limit: Any, *, can_cap: bool) -> ModelCall:
     """An LLM call about to be made.
 
     Args:
         payload: of the callback's start event, keys as text.
         name: of the model, where the payload has none.
-        can_cap: whether its output limit can be lowered.
+        limit: the model's own limit of an answer's tokens; can_cap: whether its output limit can be lowered.
     """
     about, given = payload.get("serialized") or {}, payload.get("additional_kwargs") or {}
     messages = payload.get("messages")
     prompt = [_as_mapping(message) for message in messages] if messages is not None else payload.get("formatted_prompt") or ""
-    limits = (source.get("max_tokens") for source in (given, about.get("additional_kwargs") or {}, about))
+    limits = (given.get("max_tokens"), (about.get("additional_kwargs") or {}).get("max_tokens"), limit)
     return ModelCall(
         model=name or _model(about),
         provider=_provider(about),
-        max_output_tokens=next((limit for limit in limits if isinstance(limit, int) and limit > 0), None),
+        max_output_tokens=next((one for one in limits if isinstance(one, int) and one > 0), None),
         can_cap_output=can_cap,
         operation="chat" if messages is not None else "text_completion",
         **read_prompt(prompt, tools=given.get("tools"))._asdict(),

@@ -170,11 +170,17 @@ class Reservation:
         return charge_of(outcome, quote, rates, it.call.service_tier, engine.learned.tokens_per_char(it.call.model))
 
     def _answered_rates(self, call: ModelCall, outcome: Outcome) -> Rates | None:
-        """The rates of the model that answered (a dated snapshot, a fallback), else of the one asked for."""
+        """The rates of the model that answered (a dated snapshot, a fallback), else of the one asked for.
+
+        Where the policy prices the name that was asked for, and not the one that answered, its price holds.
+        """
         if outcome.model is None or outcome.model == call.model or self._it is None:
             return self._rates
+        book = self._engine.rules.prices
+        if book.override(call.model) is not None and book.override(outcome.model) is None:
+            return self._rates
         try:
-            return self._engine.rules.prices.rates(outcome.model, call.provider, self._it.at)
+            return book.rates(outcome.model, call.provider, self._it.at)
         except LookupError:
             return self._rates
 

@@ -59,12 +59,16 @@ class PriceBook:
             return timed[2]
         return self._resolve(key, at.replace(second=0, microsecond=0))
 
+    def override(self, model: str) -> PriceOverride | None:
+        """The policy's word on a model, under its full name or the name behind "PROVIDER/"; None where it says nothing."""
+        return self._overrides.get(model) or self._overrides.get(model.partition("/")[2])
+
     def _resolve(self, key: tuple[str, str | None], minute: datetime) -> Rates:
         model, provider = key
         if len(self._fixed) + len(self._timed) > _MAX_REMEMBERED:
             self._fixed.clear()
             self._timed.clear()
-        override = self._overrides.get(model)
+        override = self.override(model)
         if override is not None and override.same_as is None:
             rates = self._fixed[key] = flat_rates(override.nanos_per_mtok, model_id=model)
             return rates

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+with warnings.catch_warnings():  # older versions warn of their own models when they are first imported
+    warnings.simplefilter("ignore")
+    import llama_index.core.agent.workflow
+    import llama_index.llms.openai  # noqa: F401
 from llama_index.core import Settings
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms import ChatMessage
