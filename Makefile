@@ -1,4 +1,5 @@
-# One virtual environment, two stamps: what the demo needs, and what developing needs on top.
+# One virtual environment with two stamps (what the demo needs, what developing needs on top), and a second one for LlamaIndex
+# with its client of OpenAI, which excludes the openai that current LangChain and LiteLLM need.
 .DEFAULT_GOAL := help
 SHELL := bash
 VENV ?= .venv
@@ -8,28 +9,45 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 BIN := $(VENV)/bin
 DEMO := $(VENV)/.demo-installed
 DEV := $(VENV)/.dev-installed
+LLAMA := $(VENV)-llama-index
+PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench explore matrix clean
+.PHONY: help demo test test-lowest check bench explore matrix clean
 help: ## show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "RunGuard needs Python 3.11, 3.12 or 3.13: none was found. Set PYTHON=/path/to/python." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(DEMO): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[langchain]'
+	$(BIN)/python $(PIP) -e '.[langchain]'
 	@touch $@
 
 $(DEV): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python $(PIP) -e '.[dev]'
 	@touch $@ $(DEMO)
+
+$(LLAMA)/.installed: pyproject.toml
+	@test -x $(LLAMA)/bin/python || $(PYTHON) -m venv $(LLAMA)
+	$(LLAMA)/bin/python $(PIP) -e '.[dev-llama-index]'
+	@touch $@
 
 demo: $(DEMO) ## install and run the main job, offline
 	@$(BIN)/runguard demo
 
-test: $(DEV) ## run all tests with branch coverage
+test: $(DEV) $(LLAMA)/.installed ## run all tests with branch coverage, in both environments
 	$(BIN)/python -m pytest --cov --cov-report=term
+	$(LLAMA)/bin/python -m pytest tests/integrations/llama_index --cov=integrations/runguard_llama_index --cov-report=term
+
+test-lowest: ## run each adapter's tests with the oldest versions it promises to work with
+	@test -n "$(PYTHON)"
+	@for name in langchain litellm llama_index; do \
+		env=$(VENV)-lowest-$$name; echo "== $$name"; test -x $$env/bin/python || $(PYTHON) -m venv $$env || exit 1; \
+		extra=$${name/langchain/langchain,test}; extra=$${extra/litellm/litellm,langchain,test}; extra=$${extra/llama_index/dev-llama-index}; \
+		more=; test $$name != litellm || more='litellm[proxy] langchain-litellm tenacity'; test $$name != langchain || more=langchain-anthropic; \
+		$$env/bin/python $(PIP) -c tests/lowest/$$name.txt -e ".[$$extra]" $$more && \
+		$$env/bin/python -m pytest -q tests/integrations/$$name || exit 1; done
 
 check: $(DEV) ## lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -49,4 +67,4 @@ matrix: ## run the tests on every supported interpreter that is there
 		echo "== python$$v"; $(MAKE) --no-print-directory test VENV=.venv-$$v PYTHON=python$$v || exit 1; done
 
 clean: ## remove what was built and installed
-	rm -rf .venv .venv-3.* build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -96,7 +96,8 @@ def read(value: Any, key: str) -> Any:
 
 
 def completed(answer: Any) -> Outcome:
-    """The outcome of a whole answer, of whatever kind of call."""
+    """The outcome of a whole answer, of whatever kind of call, or of the last event of a response's stream."""
+    answer = read(answer, "response") or answer
     raw, (chars, names) = read(answer, "usage"), _said(answer)
     return Outcome(
         usage=read_usage(raw), output_chars=chars, tool_names=names, cost_nanos=_cost(raw),

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from runguard_core.cli import _acting, _reading, _run
+from runguard_core.cli import _acting, _doctor, _reading, _run
 from runguard_core.cli._app import app, out
 
-_TABLE = (_acting, _reading, _run)
+_TABLE = (_acting, _doctor, _reading, _run)
 
 
 def _version(wanted: bool) -> None:

@@ -1,7 +1,8 @@
 """For tests, demos and examples: a local provider that speaks the real wire formats and counts requests."""
 
 from runguard_core.testing._cassette import CassetteProvider, Exchange
+from runguard_core.testing._checking import check_kinds
 from runguard_core.testing._provider import FakeProvider, Script
 from runguard_core.testing._reply import Reply, Request, ToolUse
 
-__all__ = ["CassetteProvider", "Exchange", "FakeProvider", "Reply", "Request", "Script", "ToolUse"]
+__all__ = ["CassetteProvider", "Exchange", "FakeProvider", "Reply", "Request", "Script", "ToolUse", "check_kinds"]

@@ -54,18 +54,33 @@ def test_importing_the_core_pulls_no_third_party_package() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_adapter_without_its_framework_names_the_extra() -> None:
+#: Module of the framework, its extra, most lines of the adapter.
+ADAPTERS = {
+    "runguard_langchain": ("langchain_core", "langchain", 1100),
+    "runguard_litellm": ("litellm", "litellm", 700),
+    "runguard_llama_index": ("llama_index", "llama-index", 700),
+}
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_the_adapter_without_its_framework_names_the_extra(adapter: str) -> None:
     """One sentence."""
-    program = "import sys; sys.modules['langchain_core'] = None\nimport runguard_langchain"
+    module, extra, _ = ADAPTERS[adapter]
+    program = (
+        "import importlib.util as u, sys\n"
+        f"real = u.find_spec; u.find_spec = lambda n, *a: None if n.split('.')[0] == {module!r} else real(n, *a)\n"
+        f"sys.modules[{module!r}] = None\nimport {adapter}"
+    )
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
-    assert "pip install 'runguard-core[langchain]'" in done.stderr
+    assert done.stderr.rstrip().endswith(f"pip install 'runguard-core[{extra}]'"), done.stderr
 
 
-def test_the_adapter_is_thin() -> None:
-    """At most 1,100 lines, and only the front door of the core."""
-    files = list((ROOT / "integrations" / "runguard_langchain").glob("*.py"))
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_the_adapter_is_thin(adapter: str) -> None:
+    """Few lines, and only the front door of the core."""
+    files = list((ROOT / "integrations" / adapter).glob("*.py"))
     assert files
-    assert sum(len(path.read_text().splitlines()) for path in files) <= 1100
+    assert sum(len(path.read_text().splitlines()) for path in files) <= ADAPTERS[adapter][2]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("runguard_core"):

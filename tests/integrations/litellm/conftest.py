@@ -92,11 +92,11 @@ def run(main: Any) -> Any:
         try:
             return await main
         finally:
+            mine = {asyncio.current_task(), getattr(GLOBAL_LOGGING_WORKER, "_worker_task", None)}
+            events = asyncio.all_tasks() - mine
+            if events:
+                await asyncio.wait(events, timeout=2)
             await GLOBAL_LOGGING_WORKER.flush()
-            rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            for task in rest:
-                task.cancel()
-            await asyncio.gather(*rest, return_exceptions=True)
 
     return asyncio.run(all_of_it())
 

@@ -1,0 +1,74 @@
+"""LlamaIndex's traps about models around models: one request is one entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata, MockLLM
+from llama_index.core.llms.callbacks import llm_completion_callback
+
+from tests.integrations.llama_index.conftest import (
+    HI,
+    USED,
+    Guarded,
+    Serve,
+    calls,
+    openai,
+    tokens,
+)  # fmt: skip
+
+
+class Wrapper(CustomLLM):
+    """A program's own model around another one."""
+
+    inner: Any = None
+    name: str = "unknown"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """Its name."""
+        return LLMMetadata(model_name=self.name)
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """Ask the other one."""
+        return self.inner.complete(prompt) if self.inner else CompletionResponse(text="fine", raw={"usage": USED})
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        """Ask the other one."""
+        return self.inner.stream_complete(prompt)
+
+
+@pytest.mark.parametrize("name", ["unknown", "gpt-4o-mini"])
+def test_i10_layers_of_one_model_report_one_request_two_or_three_times(name: str, guarded: Guarded, serve: Serve) -> None:
+    """It is one entry, with the inner one's usage."""
+    provider, guard = serve(), guarded()
+    llm = Wrapper(inner=openai(provider), name=name)
+    llm.chat(HI)
+    list(llm.stream_complete("hi"))
+    assert provider.request_count == 2
+    assert [c.name for c in calls(guard) if c.state.value == "posted"] == ["gpt-4o-mini"] * 2
+    assert tokens(guard) == (200, 40)
+
+
+def test_i10_a_model_of_the_programs_own_counts_once(guarded: Guarded) -> None:
+    """Chat calls complete, both report, both with usage."""
+    guard = guarded(unpriced="flag")
+    Wrapper().chat(HI)
+    MockLLM(max_tokens=5).chat(HI)
+    assert [(c.name, c.state.value) for c in calls(guard)] == [("Wrapper", "posted"), ("MockLLM", "posted")]
+    assert calls(guard)[0].settlement.usage.input_tokens == 100  # type: ignore[union-attr]
+
+
+def test_i12_a_model_whose_methods_lack_llamaindexs_decorators_is_invisible_to_it(guarded: Guarded) -> None:
+    """No hook of LlamaIndex tells: the page says so, and `guard.model` around it meters."""
+
+    class Bare(Wrapper):
+        def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+            return CompletionResponse(text="unseen")
+
+    guard = guarded(unpriced="flag")
+    assert Bare().complete("hi").text == "unseen"
+    assert calls(guard) == []
