@@ -141,7 +141,8 @@ def read_usage(raw: Any) -> Usage | None:
     cached = _count(given, "cached_tokens") or _count(raw, "cache_read_input_tokens")
     by_age = read(given, "cache_creation_token_details") or read(raw, "cache_creation")
     hour = _count(by_age, "ephemeral_1h_input_tokens")
-    written = max(_count(raw, "cache_creation_input_tokens"), _count(given, "cache_creation_tokens"), hour)
+    by_detail = _count(given, "cache_creation_tokens", "cache_write_tokens")
+    written = max(_count(raw, "cache_creation_input_tokens"), by_detail, hour)
     is_beside = read(raw, "prompt_tokens") is None and given is None
     asked = _count(raw, "prompt_tokens", "input_tokens") + (cached + written if is_beside else 0)
     usage = Usage(
@@ -150,9 +151,11 @@ def read_usage(raw: Any) -> Usage | None:
         cache_read_input_tokens=min(cached, asked),
         cache_creation_input_tokens=min(written, asked),
         cache_creation_1h_input_tokens=min(hour, asked),
-        reasoning_output_tokens=_count(made, "reasoning_tokens"),
+        reasoning_output_tokens=_count(made, "reasoning_tokens", "thinking_tokens"),
         input_audio_tokens=_count(given, "audio_tokens"),
         output_audio_tokens=_count(made, "audio_tokens"),
+        input_image_tokens=_count(given, "image_tokens"),
+        output_image_tokens=_count(made, "image_tokens"),
     )
     return usage if usage.total_tokens else None
 

@@ -6,7 +6,7 @@ With `response_format` a stopped agent has no structured response: `structured_r
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 from uuid import uuid4
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -29,7 +29,13 @@ def _run_of(request: Any) -> str | None:
     return str(found) if found is not None else None
 
 
-class RunGuardMiddleware(AgentMiddleware[Any, Any, Any]):
+if TYPE_CHECKING:
+    _Middleware = AgentMiddleware[Any, Any, Any]
+else:  # the number of its parameters has changed between versions
+    _Middleware = AgentMiddleware
+
+
+class RunGuardMiddleware(_Middleware):
     """Ends a stopped agent with an ordinary last message instead of an exception.
 
     The message's `response_metadata["runguard"]` says what stopped it, so that callers can tell a stop from an answer.

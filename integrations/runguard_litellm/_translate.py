@@ -99,8 +99,10 @@ def completed(answer: Any) -> Outcome:
     """The outcome of a whole answer, of whatever kind of call, or of the last event of a response's stream."""
     answer = read(answer, "response") or answer
     raw, (chars, names) = read(answer, "usage"), _said(answer)
+    usage = read_usage(raw)
     return Outcome(
-        usage=read_usage(raw), output_chars=chars, tool_names=names, cost_nanos=_cost(raw),
+        usage=usage, usage_complete=usage is None or usage.input_tokens > 0, output_chars=chars, tool_names=names,
+        cost_nanos=_cost(raw),
         model=_text(read(answer, "model")), provider_request_id=_text(read(answer, "id")),
     )  # fmt: skip
 
@@ -112,16 +114,23 @@ def streamed(chunks: Sequence[Any], *, is_whole: bool, error: BaseException | No
     if error is not None:
         return read_error(error, chars)
     raws = [raw for chunk in chunks if (raw := read(chunk, "usage"))] if is_whole else []
-    usages = [usage for raw in raws if (usage := read_usage(raw)) is not None]
-    most = {name: max(getattr(one, name) for one in usages) for name in Usage.__dataclass_fields__} if usages else None
+    usage = None
+    for raw in raws:  # Anthropic states the prompt first and the answer last, Gemini corrects itself
+        usage = _later(usage, read_usage(raw))
     first = chunks[0] if chunks else None
     return Outcome(
         kind=OutcomeKind.COMPLETED if is_whole else OutcomeKind.CANCELLED,
-        usage=Usage(**most) if most else None,  # Anthropic states the prompt first and the answer last
+        usage=usage, usage_complete=usage is None or usage.input_tokens > 0,
         output_chars=chars, tool_names=tuple(name for _, names in said for name in names),
         cost_nanos=max((cost for raw in raws if (cost := _cost(raw)) is not None), default=None),
         model=_text(read(first, "model")), provider_request_id=_text(read(first, "id")),
     )  # fmt: skip
+
+
+def _later(before: Usage | None, now: Usage | None) -> Usage | None:
+    if before is None or now is None:
+        return now or before
+    return Usage(**{name: getattr(now, name) or getattr(before, name) for name in Usage.__dataclass_fields__})
 
 
 def _text(value: Any) -> str | None:

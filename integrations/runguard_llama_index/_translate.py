@@ -129,7 +129,7 @@ def answered(response: Any, seen_chars: int = 0) -> Outcome:
     blocks = [block for block in getattr(message, "blocks", None) or () if getattr(block, "block_type", "") == "tool_call"]
     asked = sum(len(json.dumps(getattr(block, "tool_kwargs", ""), default=str)) for block in blocks)
     return Outcome(
-        usage=usage, output_chars=max(seen_chars, len(text) + asked),
+        usage=usage, usage_complete=usage is None or usage.input_tokens > 0, output_chars=max(seen_chars, len(text) + asked),
         tool_names=tuple(str(n) for n in names if n) or tuple(str(block.tool_name) for block in blocks),
         model=_text(_get(raw, "model")), provider_request_id=_text(_get(raw, "id")),
     )  # fmt: skip

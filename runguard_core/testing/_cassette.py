@@ -31,7 +31,10 @@ class Exchange:
 
 
 class CassetteProvider:
-    """Serves the exchanges of a file in their order, matched by method and path. Use it with `with`."""
+    """Serves the exchanges of a file in their order, matched by method and path. Use it with `with`.
+
+    Reads vcrpy's format, and the variant that keeps JSON under `parsed_body`.
+    """
 
     def __init__(self, path: Path) -> None:
         """Read the file (needs PyYAML, which comes with vcrpy)."""
@@ -104,7 +107,7 @@ class _CassetteHandler(BaseHTTPRequestHandler):
 def _exchange(item: dict[str, Any]) -> Exchange:
     request, response = item["request"], item["response"]
     headers = {k.lower(): (v[0] if isinstance(v, list) else v) for k, v in (response.get("headers") or {}).items()}
-    body = _bytes(response.get("body"))
+    body = json.dumps(response["parsed_body"]).encode() if "parsed_body" in response else _bytes(response.get("body"))
     if body[:2] == b"\x1f\x8b":
         body = gzip.decompress(body)
     status = response.get("status_code") or (response.get("status") or {}).get("code", 200)
@@ -123,6 +126,8 @@ def _bytes(body: Any) -> bytes:
 
 
 def _json(request: dict[str, Any]) -> Any:
+    if "parsed_body" in request:
+        return request["parsed_body"]
     try:
         return json.loads(_bytes(request.get("body")) or b"null")
     except ValueError:
