@@ -3,6 +3,7 @@
 - reserve + post with one budget, and with five budgets and every detector, at call 100, 5,000 and 50,000; memory and SQLite
 - sizing a prompt of 10 and of 1,000 messages, first and again (sizes are remembered per message)
 - LangChain: no handler, a no-op inline handler, RunGuard's; the ratio to the no-op
+- LiteLLM: no logger, one that does nothing, RunGuard's; LlamaIndex: nothing, its own token counter, RunGuard
 - `import runguard_core` over a bare interpreter, beside the standard library modules it needs
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import platform
 import statistics
 import subprocess
@@ -159,6 +161,78 @@ def langchain() -> dict[str, float]:
     return medians
 
 
+def in_blocks(call: Any, settings: dict[str, tuple[Any, Any]], rounds: int = 30, block: int = 40) -> dict[str, float]:
+    """Median microseconds of a call under each setting (enter, leave), in short interleaved blocks."""
+    samples: dict[str, list[int]] = {name: [] for name in settings}
+    for _ in range(rounds):
+        for name, (enter, leave) in settings.items():
+            held = enter()
+            for _ in range(block):
+                start = time.perf_counter_ns()
+                call()
+                samples[name].append(time.perf_counter_ns() - start)
+            leave(held)
+    return {name: statistics.median(values) / 1000 for name, values in samples.items()}
+
+
+def litellm_calls() -> dict[str, float]:
+    """Median microseconds of `litellm.completion` with a mock answer: bare, with a logger that does nothing, with RunGuard's."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    import litellm
+    from litellm.integrations.custom_logger import CustomLogger
+
+    import runguard_litellm
+
+    guard = Guard(app="ll", store="memory://", budgets=FIVE)
+    request = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}], "mock_response": "ok"}
+
+    def reset(_: Any) -> None:
+        litellm.logging_callback_manager._reset_all_callbacks()
+
+    def logger() -> None:
+        litellm.callbacks = [CustomLogger()]
+
+    found = in_blocks(
+        lambda: litellm.completion(litellm_session_id="bench", **request),
+        {
+            "none": (lambda: None, reset), "no-op": (logger, reset),
+            "runguard": (lambda: runguard_litellm.install(guard), lambda held: (runguard_litellm.uninstall(), reset(held))),
+        },
+    )  # fmt: skip
+    guard.close()
+    return {**found, "runguard over no-op": found["runguard"] / found["no-op"]}
+
+
+def llama_index_calls() -> dict[str, float]:
+    """Median microseconds of `MockLLM.complete`: bare, with LlamaIndex's own token counter, with RunGuard."""
+    from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+    from llama_index.core.instrumentation.dispatcher import instrument_tags
+    from llama_index.core.llms import MockLLM
+
+    import runguard_llama_index
+
+    same = PriceBook({"MockLLM": PriceOverride(same_as="gpt-4o-mini")})
+    guard = Guard(app="li", store="memory://", budgets=FIVE, prices=same)
+    model = MockLLM(max_tokens=5)
+
+    def counter() -> None:
+        model.callback_manager = CallbackManager([TokenCountingHandler(tokenizer=str.split)])
+
+    def bare(_: Any = None) -> None:
+        model.callback_manager = CallbackManager()
+
+    with instrument_tags({"runguard_session": "bench"}):
+        found = in_blocks(
+            lambda: model.complete("hi"),
+            {
+                "none": (bare, bare), "token counter": (counter, bare),
+                "runguard": (lambda: runguard_llama_index.install(guard), lambda _: runguard_llama_index.uninstall()),
+            },
+        )  # fmt: skip
+    guard.close()
+    return {**found, "runguard over token counter": found["runguard"] / found["token counter"]}
+
+
 def importing() -> dict[str, Any]:
     """Median milliseconds of a whole interpreter, bare, with the standard modules we need, and with the core."""
     needed = (
@@ -187,7 +261,7 @@ def main() -> int:
         result = {
             "machine": f"{platform.machine()}, Python {platform.python_version()}",
             "reserve + post, us": guards(Path(folder)), "sizing, us": sizing(), "langchain invoke, us": langchain(),
-            "import, ms": importing(),
+            "litellm completion, us": litellm_calls(), "llamaindex complete, us": llama_index_calls(), "import, ms": importing(),
         }  # fmt: skip
     print(json.dumps(result, indent=1) if as_json else "\n".join(f"{k}: {json.dumps(v, indent=1)}" for k, v in result.items()))
     return 0

@@ -10,7 +10,21 @@ from typer.testing import CliRunner
 from runguard_core.cli import _main  # noqa: F401  fills the table of commands
 from runguard_core.cli._app import app
 
-COMMANDS = ["demo", "run", "sessions", "explain", "report", "budget", "trips", "reset", "kill", "prices", "verify", "policy"]
+COMMANDS = [
+    "demo",
+    "run",
+    "sessions",
+    "explain",
+    "report",
+    "budget",
+    "trips",
+    "reset",
+    "kill",
+    "prices",
+    "verify",
+    "doctor",
+    "policy",
+]
 
 
 def text() -> str:

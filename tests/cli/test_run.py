@@ -92,7 +92,52 @@ def test_bare_threads_and_sessions_of_the_programs_own_are_on_the_bill(tmp_path:
     assert sorted(bill["sessions"]) == ["mine", "theirs"]
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("0[1-3]*.py")))
+FRAMEWORKS = {
+    "litellm": """
+import os; os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+from litellm import completion
+def ask(url): return completion(model="openai/gpt-4o-mini", messages=[{"role": "user", "content": "hi"}], api_base=url, api_key="x")
+""",
+    "llama_index": """
+import os; os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+from llama_index.llms.litellm import LiteLLM
+def ask(url): return LiteLLM(model="openai/gpt-4o-mini", api_base=url, api_key="x").complete("hi")
+""",
+    "all of them": """
+import os; os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+from langchain_litellm import ChatLiteLLM
+from llama_index.llms.litellm import LiteLLM
+import litellm
+given = {"model": "openai/gpt-4o-mini", "api_key": "x"}
+def ask(url):
+    ChatLiteLLM(api_base=url, **given).invoke("hi")
+    LiteLLM(api_base=url, **given).complete("hi")
+    litellm.completion(messages=[{"role": "user", "content": "hi"}], api_base=url, **given)
+""",
+}
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_an_unchanged_program_of_any_framework_is_stopped(name: str, tmp_path: Path) -> None:
+    """The hooks wait for the program's own import; every request is on the bill once."""
+    text = (
+        FRAMEWORKS[name]
+        + """
+from runguard_core.testing import FakeProvider, Reply
+with FakeProvider([Reply(input_tokens=1000, output_tokens=100)]) as provider:
+    try:
+        for _ in range(9): ask(provider.openai_url)
+    finally: print(provider.request_count)
+"""
+    )
+    done = runguard("run", "--budget", "4 calls", "--json", "--", "python", program(tmp_path, text))
+    assert done.returncode == 4, done.stderr
+    assert done.stdout.split()[-1] == "4"
+    bill = json.loads(done.stderr[done.stderr.index("{") :])
+    assert bill["total"]["call_count"] == 4
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("0[12356]*.py")))
 def test_examples_run(name: str) -> None:
     """Each is one idea, at most 60 lines, and offline."""
     path = EXAMPLES / name

@@ -1,0 +1,117 @@
+"""Prompts, usage and errors as providers and clients write them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runguard_core import OutcomeKind, Usage, read_error, read_prompt, read_usage
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"q": 1}'}}
+
+
+def sizes(prompt: Any, **more: Any) -> dict[str, tuple[int, int]]:
+    """Characters and messages by origin."""
+    return {part.origin: (part.chars, part.message_count) for part in read_prompt(prompt, **more).parts}
+
+
+def test_openais_chat_is_read_by_origin() -> None:
+    """Results of tools stand under the tool's name; the schema is a part of its own."""
+    prompt = [
+        {"role": "system", "content": "be brief"}, {"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": "image_url"}]},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "c1", "content": "found"},
+    ]  # fmt: skip
+    read = read_prompt(prompt, tools=[{"name": "search"}])
+    assert sizes(prompt) == {"system": (8, 1), "user": (2, 1), "assistant": (14, 2), "tool:search": (5, 1)}
+    assert (read.media_count, read.after_tool, read.tool_count) == (1, True, 1)
+
+
+def test_anthropics_messages_are_read_by_origin() -> None:
+    """Its results of tools stand in a user's message."""
+    prompt = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "search", "input": {"q": "abc"}}]},
+        {
+            "role": "user",
+            "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "found"}, {"type": "text", "text": "go"}],
+        },
+    ]
+    assert sizes(prompt, system="rules") == {"system": (5, 1), "user": (4, 2), "assistant": (9, 1), "tool:search": (5, 1)}
+    assert read_prompt(prompt).after_tool
+
+
+def test_openais_responses_are_read_by_origin() -> None:
+    """Calls and results are items of their own."""
+    prompt = [
+        {"role": "user", "content": "hi"}, {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "found"},
+    ]  # fmt: skip
+    assert sizes(prompt) == {"user": (2, 1), "assistant": (3, 1), "tool:f": (5, 1)}
+    assert read_prompt(prompt).after_tool
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text() | st.binary(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+    )
+)
+def test_whatever_a_prompt_is_it_can_be_measured(prompt: Any) -> None:
+    """A program may send anything; reading it raises nothing."""
+    read = read_prompt(prompt)
+    assert read.input_bytes >= 0
+    assert sum(part.chars for part in read.parts) >= 0
+
+
+@pytest.mark.parametrize(
+    ("raw", "wanted"),
+    [
+        (None, None), ({}, None), ({"prompt_tokens": 0, "completion_tokens": 0}, None),
+        ({"prompt_tokens": 10, "completion_tokens": 5}, Usage(input_tokens=10, output_tokens=5)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 3}},
+         Usage(input_tokens=10, output_tokens=5, cache_read_input_tokens=4, cache_creation_input_tokens=3)),
+        ({"input_tokens": 10, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 2}},
+         Usage(input_tokens=10, output_tokens=5, reasoning_output_tokens=2)),
+        ({"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 50,
+          "cache_creation": {"ephemeral_1h_input_tokens": 20}},
+         Usage(input_tokens=160, output_tokens=5, cache_read_input_tokens=100, cache_creation_input_tokens=50, cache_creation_1h_input_tokens=20)),
+        (SimpleNamespace(prompt_tokens=True, completion_tokens="5"), None),
+    ],
+)  # fmt: skip
+def test_usage_of_every_shape(raw: Any, wanted: Usage | None) -> None:
+    """Inclusive and exclusive counts; all zeros are no report."""
+    assert read_usage(raw) == wanted
+
+
+def _raised(error: Exception, cause: BaseException | None = None) -> Exception:
+    try:
+        raise error from cause
+    except Exception as raised:  # noqa: BLE001
+        return raised
+
+
+def test_only_a_status_that_a_server_sent_says_that_nothing_was_billed() -> None:
+    """Frameworks give their own errors a status too."""
+
+    class Framework(Exception):  # noqa: N818
+        status_code = 500
+
+    response = httpx.Response(503, request=httpx.Request("POST", "http://x"))
+    sent = httpx.HTTPStatusError("no", request=response.request, response=response)
+    assert read_error(_raised(Framework("parse error"))).error_status is None
+    assert read_error(_raised(Framework("server"), sent)).error_status == 503
+    assert read_error(_raised(Framework("server"), sent), output_chars=5).error_status is None, "part of the answer had come"
+
+
+def test_what_never_left_was_not_billed_and_what_was_cancelled_may_have_been() -> None:
+    """By the causes, not by the words."""
+    assert read_error(_raised(RuntimeError("no"), httpx.ConnectError("refused"))).billed is False
+    assert read_error(_raised(RuntimeError("no"), httpx.ReadTimeout("slow"))).billed is True
+    assert read_error(KeyboardInterrupt()).kind is OutcomeKind.CANCELLED
+    looping = RuntimeError("a")
+    looping.__cause__ = looping
+    assert read_error(looping).kind is OutcomeKind.FAILED
