@@ -18,11 +18,11 @@ from runguard_core.errors import (
     TrippedError,
     UnknownModelError,
 )
-from runguard_core.guard import BudgetExceeded, Guard, Reservation, Session, current_session, on_import
+from runguard_core.guard import BudgetExceeded, Guard, Reservation, Session, current_session, on_import, safely
 from runguard_core.ledger import CallFilter, CallRecord, Event, Store
 from runguard_core.stores import open_store
 from runguard_core.usage import Usage
-from runguard_core.wire import Prompt, read_error, read_prompt, read_usage
+from runguard_core.wire import Prompt, read_answer, read_chunks, read_error, read_prompt, read_usage
 
 if TYPE_CHECKING:
     from runguard_core.policy import load_policy
@@ -67,9 +67,12 @@ __all__ = [
     "load_policy",
     "on_import",
     "open_store",
+    "read_answer",
+    "read_chunks",
     "read_error",
     "read_prompt",
     "read_usage",
+    "safely",
 ]
 
 

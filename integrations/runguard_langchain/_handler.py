@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from runguard_core import Attribution, Guard, Outcome, OutcomeKind, StoppedError
+from runguard_core import Attribution, Guard, Outcome, OutcomeKind, StoppedError, safely
 from runguard_langchain import _translate as translate
 from runguard_langchain._anthropic import keep_first_usage, take_first_usage
 from runguard_langchain._stops import GraphBubbleUp, bubbling
 from runguard_langchain._tree import Node, tree_of
-
-_log = logging.getLogger("runguard")
-T = TypeVar("T")
 
 
 def _is_anthropic_stream(node: Node) -> bool:
@@ -166,9 +162,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         if self._tree.is_open(run_id):
             return
         node = self._tree.place(run_id, parent_run_id, tags, metadata, kwargs.get("name"))
-        call = self._safely(
-            lambda: translate.tool_call(serialized, input_str, inputs, kwargs.get("tool_call_id"), kwargs.get("name"))
-        )
+        call = safely(lambda: translate.tool_call(serialized, input_str, inputs, kwargs.get("tool_call_id"), kwargs.get("name")))
         if call is not None:
             self._reserve(run_id, node, call, metadata, partial=None)
 
@@ -209,7 +203,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         parent = self._tree.find(parent_run_id)
         retry_of = parent.failed if parent is not None else None
         params = kwargs.get("invocation_params") or {}
-        call = self._safely(lambda: translate.model_call(batch, params, metadata or {}, self._tree.sizes, retry_of))
+        call = safely(lambda: translate.model_call(batch, params, metadata or {}, self._tree.sizes, retry_of))
         if call is None:  # a prompt we cannot read is still a paid call
             call = translate.model_call("", {}, metadata or {}, self._tree.sizes, None)
         if call.provider == "anthropic":
@@ -234,7 +228,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         if node is None:
             return
         if node.reservation is not None:
-            outcome = self._safely(lambda: outcome_of(node)) or Outcome(kind=OutcomeKind.UNKNOWN)
+            outcome = safely(lambda: outcome_of(node)) or Outcome(kind=OutcomeKind.UNKNOWN)
             node.reservation.settle(outcome)
             parent = self._tree.find(node.parent)
             if parent is not None:
@@ -252,11 +246,3 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
             self._tree.abandon(None, root=node.root)
             self._tree.prompts.pop(node.root, None)
             self.guard.end_run(self._who(node, None).with_values(run=node.root))
-
-    def _safely(self, translate_it: Callable[[], T]) -> T | None:
-        """Reading a framework's object must not break the program."""
-        try:
-            return translate_it()
-        except Exception:  # noqa: BLE001  a framework's object may raise anything, and observing never does
-            _log.exception("RunGuard could not read LangChain's call; it is charged by estimate")
-            return None

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from runguard_core import Guard, Outcome, OutcomeKind, Reservation, StoppedError, read_error
+from runguard_core import Guard, Outcome, OutcomeKind, Reservation, StoppedError, read_answer, read_chunks, read_error, safely
 from runguard_litellm import _translate as translate
 
-_log = logging.getLogger("runguard")
 _MAX_OPEN = 20_000
 _PAYMENT_REQUIRED = 402
 #: Providers that state in the usage what they charge.
@@ -137,12 +135,10 @@ class Calls:
         before = before or (known.reservation if known is not None else None)
         retry_of = before.call_id if before is not None else None
         names, providers = translate.router_name(kwargs), getattr(sys.modules["litellm"], "provider_list", ())
-        try:
-            call = translate.model_call(operation, model, prompt, kwargs, providers, retry_of)
-            who = before.attribution if before is not None else self.guard.attribution(**translate.attribution(kwargs))
-        except Exception:  # noqa: BLE001  a request we cannot read is still a paid call
-            _log.exception("RunGuard could not read LiteLLM's call; it is charged by estimate")
-            call, who = translate.model_call(operation, model, "", {}, (), retry_of), self.guard.attribution()
+        call = safely(lambda: translate.model_call(operation, model, prompt, kwargs, providers, retry_of))
+        call = call or translate.model_call(operation, model, "", {}, (), retry_of)  # what cannot be read is paid all the same
+        given = (safely(lambda: translate.attribution(kwargs)) or {}) if before is None else {}
+        who = before.attribution if before is not None else self.guard.attribution(**given)
         where = _SCOPE.get()
         try:
             reservation = self.guard.reserve(call, who, by="litellm", model_names=names)
@@ -161,25 +157,34 @@ class Calls:
 
     # -- after ------------------------------------------------------------------------------------------------------
 
-    def finish(self, key: Any, outcome: Outcome) -> None:
+    def _settle(self, key: Any, outcome_of: Callable[[bool], Outcome]) -> None:
         """The outcome is known. The first word counts; a failed attempt is remembered for the one that repeats it."""
         held = self._open.get(str(key))
         if held is None:
             return
-        if outcome.kind is OutcomeKind.FAILED:
-            if len(self._failed) < _MAX_OPEN:
-                self._failed[held.trace] = held.reservation
-        else:
+        states_cost = getattr(held.reservation.call, "provider", None) in _STATE_COST
+        outcome = safely(lambda: outcome_of(states_cost)) or Outcome(kind=OutcomeKind.UNKNOWN)
+        if outcome.kind is not OutcomeKind.FAILED:
             self._open.pop(str(key), None)
-        if getattr(held.reservation.call, "provider", None) not in _STATE_COST:  # elsewhere the figure is LiteLLM's own
-            outcome = replace(outcome, cost_nanos=None)
+        elif len(self._failed) < _MAX_OPEN:
+            self._failed[held.trace] = held.reservation
         held.reservation.settle(outcome)
 
-    def heard(self, key: Any, outcome: Outcome) -> None:
+    def answered(self, key: Any, answer: Any) -> None:
+        """A whole answer has come."""
+        self._settle(key, lambda states_cost: read_answer(answer, states_cost=states_cost))
+
+    def failed(self, key: Any, error: BaseException) -> None:
+        """An attempt has raised."""
+        self._settle(key, lambda _: read_error(error))
+
+    def heard(self, key: Any, answer: Any, *, from_cache: bool) -> None:
         """LiteLLM reports a success, late. Not of a stream: it makes the usage up where the provider gave none."""
         held = self._open.get(str(key))
-        if held is not None and (held.chunks is None or outcome.from_cache):
-            self.finish(key, outcome)
+        if from_cache:
+            self._settle(key, lambda _: Outcome(from_cache=True))
+        elif held is not None and held.chunks is None:
+            self.answered(key, answer)
 
     def stream(self, key: Any, stream: Any) -> None:
         """A stream has begun: its chunks are what is charged should nobody hear its end."""
@@ -190,7 +195,8 @@ class Calls:
 
     def ended(self, key: Any, stream: Any, error: BaseException | None) -> None:
         """A stream has come to its end, or broken off."""
-        self.finish(key, translate.streamed(stream.chunks, is_whole=error is None, error=error))
+        whole, chunks = error is None, stream.chunks
+        self._settle(key, lambda stated: read_chunks(chunks, is_whole=whole, error=error, states_cost=stated))
 
     def _watch(self, owner: Any, key: str, held: Open) -> None:
         """When the object that a call lives in dies, the call is over. Finalizers run anywhere: the work is put off."""
@@ -203,7 +209,7 @@ class Calls:
         if held.reservation.settled or held.reservation.by != "litellm":
             return
         if held.chunks:
-            held.reservation.settle(translate.streamed(held.chunks, is_whole=False))
+            held.reservation.settle(read_chunks(held.chunks, is_whole=False))
         elif held.is_sent:
             held.reservation.abandon()
         else:

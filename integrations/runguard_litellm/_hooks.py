@@ -20,9 +20,9 @@ import litellm.utils
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 
-from runguard_core import Guard, Outcome, RefusedError, StoppedError, read_error
+from runguard_core import Guard, RefusedError, StoppedError
 from runguard_litellm._calls import Calls, scope
-from runguard_litellm._translate import OPERATIONS, completed
+from runguard_litellm._translate import OPERATIONS
 
 #: Providers of OpenAI's protocol: a stream of theirs tells its usage when asked to.
 _OPENAI_LIKE = frozenset(
@@ -75,8 +75,7 @@ class RunGuardLogger(CustomLogger):
 
     def log_success_event(self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any) -> None:
         """Late: only for what nothing earlier has settled, such as answers of LiteLLM's own cache."""
-        outcome = Outcome(from_cache=True) if kwargs.get("cache_hit") else completed(response_obj)
-        self.calls.heard(kwargs.get("litellm_call_id"), outcome)
+        self.calls.heard(kwargs.get("litellm_call_id"), response_obj, from_cache=bool(kwargs.get("cache_hit")))
 
     async def async_log_success_event(self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any) -> None:
         """As `log_success_event`."""
@@ -86,7 +85,7 @@ class RunGuardLogger(CustomLogger):
         """Before LiteLLM raises or tries again."""
         error = kwargs.get("exception")
         if isinstance(error, BaseException) and not kwargs.get("litellm_no_upstream_llm_call"):
-            self.calls.finish(kwargs.get("litellm_call_id"), read_error(error))
+            self.calls.failed(kwargs.get("litellm_call_id"), error)
 
     async def async_log_failure_event(self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any) -> None:
         """As `log_failure_event`."""
@@ -96,7 +95,7 @@ class RunGuardLogger(CustomLogger):
         self, request_data: Any, exception: Exception, call_type: Any, fallback_depth: int | None = None
     ) -> None:
         """One attempt of a router has failed; its events speak of the last one only."""
-        self.calls.finish(request_data.get("litellm_call_id"), read_error(exception))
+        self.calls.failed(request_data.get("litellm_call_id"), exception)
 
     # -- the proxy --------------------------------------------------------------------------------------------------
 
@@ -159,7 +158,7 @@ def _processing(original: Callable[..., Any]) -> Callable[..., Any]:
     def post_call_processing(original_response: Any, model: Any, optional_params: Any, *args: Any, **kwargs: Any) -> Any:
         key = (optional_params or {}).get("litellm_call_id")
         if _active is not None and not inspect.isawaitable(original_response):
-            _active.calls.finish(key, completed(original_response))
+            _active.calls.answered(key, original_response)
         return original(original_response, model, optional_params, *args, **kwargs)
 
     return post_call_processing
@@ -180,7 +179,7 @@ def _call(original: Callable[..., Any]) -> Callable[..., Any]:
             with scope(_active.calls if _active else None):
                 answer = await original(*args, **kwargs)
             if _active and original.__name__ in _RETRYING and not isinstance(answer, CustomStreamWrapper):
-                _active.calls.finish(kwargs.get("litellm_call_id"), completed(answer))  # LiteLLM tells nobody
+                _active.calls.answered(kwargs.get("litellm_call_id"), answer)  # LiteLLM tells nobody
             return answer
 
         return acall

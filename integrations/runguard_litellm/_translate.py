@@ -1,12 +1,11 @@
-"""LiteLLM's requests and answers to RunGuard's values. Pure; imports nothing of LiteLLM."""
+"""LiteLLM's requests to RunGuard's values. Pure; imports nothing of LiteLLM."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import ROUND_CEILING, Decimal
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runguard_core import ModelCall, Outcome, OutcomeKind, Usage, read_error, read_prompt, read_usage
+from runguard_core import ModelCall, read_prompt
 
 _KINDS = {
     "completion": "chat", "text_completion": "text_completion", "responses": "chat", "anthropic_messages": "chat",
@@ -85,79 +84,3 @@ def router_name(kwargs: Mapping[str, Any]) -> tuple[str, ...]:
     """The name that a router's caller used, under which an outer adapter knows the call."""
     tables = (kwargs.get(key) for key in ("metadata", "litellm_metadata"))
     return tuple(str(table["model_group"]) for table in tables if isinstance(table, Mapping) and table.get("model_group"))
-
-
-# -- outcomes ---------------------------------------------------------------------------------------------------------
-
-
-def read(value: Any, key: str) -> Any:
-    """A field of an object or a mapping; None when missing."""
-    return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
-
-
-def completed(answer: Any) -> Outcome:
-    """The outcome of a whole answer, of whatever kind of call, or of the last event of a response's stream."""
-    answer = read(answer, "response") or answer
-    raw, (chars, names) = read(answer, "usage"), _said(answer)
-    usage = read_usage(raw)
-    return Outcome(
-        usage=usage, usage_complete=usage is None or usage.input_tokens > 0, output_chars=chars, tool_names=names,
-        cost_nanos=_cost(raw),
-        model=_text(read(answer, "model")), provider_request_id=_text(read(answer, "id")),
-    )  # fmt: skip
-
-
-def streamed(chunks: Sequence[Any], *, is_whole: bool, error: BaseException | None = None) -> Outcome:
-    """The outcome of a stream by the chunks that came; LiteLLM's own zeros are no report of usage."""
-    said = [_said(chunk) for chunk in chunks]
-    chars = sum(count for count, _ in said)
-    if error is not None:
-        return read_error(error, chars)
-    raws = [raw for chunk in chunks if (raw := read(chunk, "usage"))] if is_whole else []
-    usage = None
-    for raw in raws:  # Anthropic states the prompt first and the answer last, Gemini corrects itself
-        usage = _later(usage, read_usage(raw))
-    first = chunks[0] if chunks else None
-    return Outcome(
-        kind=OutcomeKind.COMPLETED if is_whole else OutcomeKind.CANCELLED,
-        usage=usage, usage_complete=usage is None or usage.input_tokens > 0,
-        output_chars=chars, tool_names=tuple(name for _, names in said for name in names),
-        cost_nanos=max((cost for raw in raws if (cost := _cost(raw)) is not None), default=None),
-        model=_text(read(first, "model")), provider_request_id=_text(read(first, "id")),
-    )  # fmt: skip
-
-
-def _later(before: Usage | None, now: Usage | None) -> Usage | None:
-    if before is None or now is None:
-        return now or before
-    return Usage(**{name: getattr(now, name) or getattr(before, name) for name in Usage.__dataclass_fields__})
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _cost(raw: Any) -> int | None:
-    """The price in the usage, rounded up to the nano-dollar."""
-    cost = read(raw, "cost")
-    cost = cost.get("total_cost") if isinstance(cost, Mapping) else cost
-    if isinstance(cost, bool) or not isinstance(cost, (int, float)) or cost <= 0:
-        return None
-    return int((Decimal(str(cost)) * 10**9).to_integral_value(ROUND_CEILING))
-
-
-def _said(answer: Any) -> tuple[int, tuple[str, ...]]:
-    """Characters of an answer or a piece of one, and the tools it asks for."""
-    chars, names = 0, []
-    for choice in (read(answer, "choices") or ())[:1]:
-        message = read(choice, "message") or read(choice, "delta")
-        chars += len(read(message, "content") or read(choice, "text") or "") + len(read(message, "reasoning_content") or "")
-        for call in read(message, "tool_calls") or ():
-            chars += len(read(read(call, "function"), "arguments") or "")
-            names.append(read(read(call, "function"), "name"))
-    blocks = read(answer, "output") or read(answer, "content")
-    for item in blocks if isinstance(blocks, list) else ():
-        names += [read(item, "name")] if read(item, "type") in {"function_call", "tool_use"} else []
-        texts = read(item, "content") if isinstance(read(item, "content"), list) else [item]
-        chars += sum(len(read(text, "text") or "") for text in texts)
-    return chars, tuple(str(name) for name in names if name)

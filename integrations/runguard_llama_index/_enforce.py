@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from llama_index.core.callbacks import CallbackManager, CBEventType
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index_instrumentation.dispatcher import active_instrument_tags
 from llama_index_instrumentation.span import active_span_id
 
-from runguard_core import ModelCall, Outcome, read_error
+from runguard_core import ModelCall, Outcome, read_error, safely
 from runguard_llama_index import _translate as translate
 from runguard_llama_index._spans import Open, Span, Spans
 
-_log = logging.getLogger("runguard")
 _METERED = (CBEventType.LLM, CBEventType.EMBEDDING, CBEventType.RERANKING)
-T = TypeVar("T")
-
-
-def safely(read: Callable[[], T]) -> T | None:
-    """Reading a framework's object must not break the program."""
-    try:
-        return read()
-    except Exception:  # noqa: BLE001  a framework's object may raise anything, and observing never does
-        _log.exception("RunGuard could not read LlamaIndex's call; it is charged by estimate")
-        return None
 
 
 class RunGuardCallbackHandler(BaseCallbackHandler):

@@ -20,9 +20,9 @@ from llama_index_instrumentation.span import BaseSpan
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 from pydantic import PrivateAttr
 
-from runguard_core import Guard, Outcome, OutcomeKind, StoppedError, read_error
+from runguard_core import Guard, Outcome, OutcomeKind, StoppedError, read_error, safely
 from runguard_llama_index import _translate as translate
-from runguard_llama_index._enforce import RunGuardCallbackHandler, safely
+from runguard_llama_index._enforce import RunGuardCallbackHandler
 from runguard_llama_index._spans import Span, Spans
 
 _log = logging.getLogger("runguard")

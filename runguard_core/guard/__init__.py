@@ -8,6 +8,7 @@ from runguard_core.guard._guard import Guard
 from runguard_core.guard._importing import on_import
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
+from runguard_core.guard._safely import safely
 from runguard_core.guard._session import Session
 from runguard_core.guard._settling import is_unbilled_status
 
@@ -27,4 +28,5 @@ __all__ = [
     "on_import",
     "price_file",
     "rules_of",
+    "safely",
 ]

@@ -61,6 +61,7 @@ def anthropic_usage(raw: dict[str, Any]) -> Usage | None:
     return Usage(
         input_tokens=raw["input_tokens"] + read + written, output_tokens=raw["output_tokens"], cache_read_input_tokens=read,
         cache_creation_input_tokens=written, cache_creation_1h_input_tokens=(raw.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0,
+        reasoning_output_tokens=(raw.get("output_tokens_details") or {}).get("thinking_tokens") or 0,
     )  # fmt: skip
 
 

@@ -1,8 +1,4 @@
-"""What providers' requests, answers and clients' errors look like: sizes of a prompt, usage, how a call failed.
-
-Every adapter meets the same shapes: OpenAI's chat and responses, Anthropic's messages, their usage, their clients' errors.
-Reads mappings and objects alike, raises nothing, keeps sizes only.
-"""
+"""What a prompt is made of: sizes by origin, in the formats of OpenAI's chat and responses and Anthropic's messages."""
 
 from __future__ import annotations
 
@@ -10,20 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from runguard_core.calls import Outcome, OutcomeKind, PromptPart
-from runguard_core.usage import Usage
+from runguard_core.calls import PromptPart
+from runguard_core.wire._reading import read
 
 _ORIGINS = {"developer": "system", "model": "assistant", "human": "user", "ai": "assistant", "chatbot": "assistant"}
 _MEDIA = frozenset(
     {"image", "image_url", "input_image", "audio", "input_audio", "file", "input_file", "video", "video_url", "document"}
 )
 _NO_TEXT = frozenset({"type", "id", "cache_control", "block_type"})
-#: Causes that say that the request never left, by name.
-_NOT_SENT = frozenset(
-    {"ConnectError", "ConnectionRefusedError", "gaierror", "UnsupportedProtocol", "InvalidURL", "ClientConnectorError"}
-)
-#: Packages whose errors carry the status that a server really sent; frameworks give theirs one of their own.
-_CLIENTS = ("openai", "httpx", "anthropic", "requests", "aiohttp", "cohere", "mistralai", "google", "botocore")
 
 
 class Prompt(NamedTuple):
@@ -34,14 +24,6 @@ class Prompt(NamedTuple):
     media_count: int = 0
     after_tool: bool = False
     tool_count: int = 0
-
-
-def read(value: Any, key: str) -> Any:
-    """A field of a mapping or an object; None when missing."""
-    return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
-
-
-# -- prompts ----------------------------------------------------------------------------------------------------------
 
 
 def read_prompt(prompt: Any, *, system: Any = None, tools: Iterable[Any] | None = None) -> Prompt:
@@ -127,79 +109,3 @@ def _is_after_tool(prompt: Any) -> bool:
     content = last.get("content")
     is_result = isinstance(content, list) and any(read(block, "type") == "tool_result" for block in content)
     return last.get("role") in {"tool", "function"} or last.get("type") == "function_call_output" or is_result
-
-
-# -- usage ------------------------------------------------------------------------------------------------------------
-
-
-def read_usage(raw: Any) -> Usage | None:
-    """Usage as OpenAI (inclusive) or Anthropic (cache beside the input) report it; None for none, and for all zeros."""
-    if raw is None:
-        return None
-    given = read(raw, "prompt_tokens_details") or read(raw, "input_tokens_details") or read(raw, "input_token_details")
-    made = read(raw, "completion_tokens_details") or read(raw, "output_tokens_details")
-    cached = _count(given, "cached_tokens") or _count(raw, "cache_read_input_tokens")
-    by_age = read(given, "cache_creation_token_details") or read(raw, "cache_creation")
-    hour = _count(by_age, "ephemeral_1h_input_tokens")
-    by_detail = _count(given, "cache_creation_tokens", "cache_write_tokens")
-    written = max(_count(raw, "cache_creation_input_tokens"), by_detail, hour)
-    is_beside = read(raw, "prompt_tokens") is None and given is None
-    asked = _count(raw, "prompt_tokens", "input_tokens") + (cached + written if is_beside else 0)
-    usage = Usage(
-        input_tokens=asked,
-        output_tokens=_count(raw, "completion_tokens", "output_tokens"),
-        cache_read_input_tokens=min(cached, asked),
-        cache_creation_input_tokens=min(written, asked),
-        cache_creation_1h_input_tokens=min(hour, asked),
-        reasoning_output_tokens=_count(made, "reasoning_tokens", "thinking_tokens"),
-        input_audio_tokens=_count(given, "audio_tokens"),
-        output_audio_tokens=_count(made, "audio_tokens"),
-        input_image_tokens=_count(given, "image_tokens"),
-        output_image_tokens=_count(made, "image_tokens"),
-    )
-    return usage if usage.total_tokens else None
-
-
-def _count(value: Any, *keys: str) -> int:
-    for key in keys:
-        found = read(value, key)
-        if isinstance(found, int) and not isinstance(found, bool) and found > 0:
-            return found
-    return 0
-
-
-# -- errors -----------------------------------------------------------------------------------------------------------
-
-
-def read_error(error: BaseException, output_chars: int = 0) -> Outcome:
-    """How a call that raised has ended. Only a status that a server sent says that nothing was billed.
-
-    Args:
-        error: what was raised, with its causes.
-        output_chars: characters of the answer that had come.
-    """
-    chain = list(_causes(error))
-    sent = [status for one in chain if (status := _status(one)) is not None]
-    never_left = not sent and not output_chars and any(type(one).__name__ in _NOT_SENT for one in chain)
-    return Outcome(
-        kind=OutcomeKind.FAILED if isinstance(error, Exception) else OutcomeKind.CANCELLED,
-        billed=not never_left,
-        output_chars=output_chars,
-        error=f"{type(error).__name__}: {error}"[:300],
-        error_status=sent[0] if sent and sent[0] >= 400 and not output_chars else None,
-    )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _status(error: BaseException) -> int | None:
-    if not type(error).__module__.startswith(_CLIENTS):
-        return None
-    status = getattr(getattr(error, "response", None), "status_code", None) or getattr(error, "status", None)
-    return status if isinstance(status, int) else None

@@ -1,0 +1,89 @@
+"""What an answer says about how its call ended: usage, size, model, id, the tools it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from runguard_core.calls import Outcome, OutcomeKind
+from runguard_core.usage import Usage
+from runguard_core.wire._errors import read_error
+from runguard_core.wire._reading import read, text_of
+from runguard_core.wire._usage import read_usage
+
+
+def read_answer(answer: Any, *, states_cost: bool = False) -> Outcome:
+    """The outcome of an answer: OpenAI's chat, completion, responses, embeddings and images, Anthropic's messages.
+
+    Args:
+        answer: as the client returns it, or the last event of a response's stream.
+        states_cost: the price in its usage is the provider's own (OpenRouter, Perplexity), not a gateway's reckoning.
+    """
+    answer = read(answer, "response") or answer
+    raw, (chars, names) = read(answer, "usage"), _said(answer)
+    usage = read_usage(raw)
+    return Outcome(
+        usage=usage, usage_complete=usage is None or usage.input_tokens > 0, output_chars=chars, tool_names=names,
+        cost_nanos=_cost(raw) if states_cost else None,
+        model=text_of(read(answer, "model")), provider_request_id=text_of(read(answer, "id")),
+    )  # fmt: skip
+
+
+def read_chunks(
+    chunks: Sequence[Any], *, is_whole: bool, error: BaseException | None = None, states_cost: bool = False
+) -> Outcome:
+    """The outcome of a stream of OpenAI's chat by the chunks that came; all zeros are no report of usage.
+
+    Args:
+        chunks: in order; is_whole: the stream has come to its end.
+        error: what ended it instead; states_cost: as for `read_answer`.
+    """
+    said = [_said(chunk) for chunk in chunks]
+    chars = sum(count for count, _ in said)
+    if error is not None:
+        return read_error(error, chars)
+    raws = [raw for chunk in chunks if (raw := read(chunk, "usage"))] if is_whole else []
+    usage = None
+    for raw in raws:  # Anthropic states the prompt first and the answer last, Gemini corrects itself
+        usage = _later(usage, read_usage(raw))
+    first = chunks[0] if chunks else None
+    return Outcome(
+        kind=OutcomeKind.COMPLETED if is_whole else OutcomeKind.CANCELLED,
+        usage=usage, usage_complete=usage is None or usage.input_tokens > 0,
+        output_chars=chars, tool_names=tuple(name for _, names in said for name in names),
+        cost_nanos=max((cost for raw in raws if (cost := _cost(raw)) is not None), default=None) if states_cost else None,
+        model=text_of(read(first, "model")), provider_request_id=text_of(read(first, "id")),
+    )  # fmt: skip
+
+
+def _later(before: Usage | None, now: Usage | None) -> Usage | None:
+    if before is None or now is None:
+        return now or before
+    return Usage(**{name: getattr(now, name) or getattr(before, name) for name in Usage.__dataclass_fields__})
+
+
+def _cost(raw: Any) -> int | None:
+    """The price in the usage, rounded up to the nano-dollar."""
+    cost = read(raw, "cost")
+    cost = cost.get("total_cost") if isinstance(cost, Mapping) else cost
+    if isinstance(cost, bool) or not isinstance(cost, (int, float)) or cost <= 0:
+        return None
+    return int((Decimal(str(cost)) * 10**9).to_integral_value(ROUND_CEILING))
+
+
+def _said(answer: Any) -> tuple[int, tuple[str, ...]]:
+    """Characters of an answer or a piece of one, and the tools it asks for."""
+    chars, names = 0, []
+    for choice in (read(answer, "choices") or ())[:1]:
+        message = read(choice, "message") or read(choice, "delta")
+        chars += len(read(message, "content") or read(choice, "text") or "") + len(read(message, "reasoning_content") or "")
+        for call in read(message, "tool_calls") or ():
+            chars += len(read(read(call, "function"), "arguments") or "")
+            names.append(read(read(call, "function"), "name"))
+    blocks = read(answer, "output") or read(answer, "content")
+    for item in blocks if isinstance(blocks, list) else ():
+        names += [read(item, "name")] if read(item, "type") in {"function_call", "tool_use"} else []
+        texts = read(item, "content") if isinstance(read(item, "content"), list) else [item]
+        chars += sum(len(read(text, "text") or "") for text in texts)
+    return chars, tuple(str(name) for name in names if name)

@@ -1,0 +1,16 @@
+"""A field of a mapping or of an object: clients hand over both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def read(value: Any, key: str) -> Any:
+    """A field of a mapping or an object; None when missing."""
+    return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+
+
+def text_of(value: Any) -> str | None:
+    """A value that is text; None for every other."""
+    return value if isinstance(value, str) else None

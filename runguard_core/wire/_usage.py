@@ -1,0 +1,44 @@
+"""The usage that an answer reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runguard_core.usage import Usage
+from runguard_core.wire._reading import read
+
+
+def read_usage(raw: Any) -> Usage | None:
+    """Usage as OpenAI (inclusive) or Anthropic (cache beside the input) report it; None for none, and for all zeros."""
+    if raw is None:
+        return None
+    given = read(raw, "prompt_tokens_details") or read(raw, "input_tokens_details") or read(raw, "input_token_details")
+    made = read(raw, "completion_tokens_details") or read(raw, "output_tokens_details")
+    cached = _count(given, "cached_tokens") or _count(raw, "cache_read_input_tokens")
+    by_age = read(given, "cache_creation_token_details") or read(raw, "cache_creation")
+    hour = _count(by_age, "ephemeral_1h_input_tokens")
+    by_detail = _count(given, "cache_creation_tokens", "cache_write_tokens")
+    written = max(_count(raw, "cache_creation_input_tokens"), by_detail, hour)
+    is_beside = read(raw, "prompt_tokens") is None and given is None
+    asked = _count(raw, "prompt_tokens", "input_tokens") + (cached + written if is_beside else 0)
+    usage = Usage(
+        input_tokens=asked,
+        output_tokens=_count(raw, "completion_tokens", "output_tokens"),
+        cache_read_input_tokens=min(cached, asked),
+        cache_creation_input_tokens=min(written, asked),
+        cache_creation_1h_input_tokens=min(hour, asked),
+        reasoning_output_tokens=_count(made, "reasoning_tokens", "thinking_tokens"),
+        input_audio_tokens=_count(given, "audio_tokens"),
+        output_audio_tokens=_count(made, "audio_tokens"),
+        input_image_tokens=_count(given, "image_tokens"),
+        output_image_tokens=_count(made, "image_tokens"),
+    )
+    return usage if usage.total_tokens else None
+
+
+def _count(value: Any, *keys: str) -> int:
+    for key in keys:
+        found = read(value, key)
+        if isinstance(found, int) and not isinstance(found, bool) and found > 0:
+            return found
+    return 0
