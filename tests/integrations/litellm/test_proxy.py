@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,27 +92,61 @@ def _script(request: Request) -> Reply:
     return Reply(input_tokens=100, output_tokens=20, text="word " * 20)
 
 
+@contextmanager
+def running(config: Path, folder: Path, told: dict[str, str]) -> Iterator[str]:
+    """A proxy of its own process; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder / "proxy.log"
+    command = [str(Path(sys.executable).with_name("litellm")), "--config", str(config), "--port", str(port)]
+    env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "*", **told}
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=out, cwd=folder)
+    try:
+        _wait_for(process, f"http://127.0.0.1:{port}/health/liveliness", log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Started once: LiteLLM's proxy takes its time."""
     folder = tmp_path_factory.mktemp("proxy")
-    with FakeProvider(_script) as provider, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        ledger, log = folder / "ledger.db", folder / "proxy.log"
-        (folder / "runguard.toml").write_text(POLICY.format(ledger=ledger))
-        (folder / "config.yaml").write_text(CONFIG.format(url=provider.url, key=KEY))
-        told = {"RUNGUARD_POLICY": str(folder / "runguard.toml"), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "*"}
-        command = [str(Path(sys.executable).with_name("litellm")), "--config", str(folder / "config.yaml"), "--port", str(port)]
-        with log.open("w") as out:
-            process = subprocess.Popen(command, env={**os.environ, **told}, stdout=out, stderr=out, cwd=folder)
-        try:
-            _wait_for(process, f"http://127.0.0.1:{port}/health/liveliness", log)
-            yield Gateway(f"http://127.0.0.1:{port}", provider, ledger, log)
-        finally:
-            process.terminate()
-            process.wait(20)
+    with FakeProvider(_script) as provider:
+        ledger, config, policy = folder / "ledger.db", folder / "config.yaml", folder / "runguard.toml"
+        policy.write_text(POLICY.format(ledger=ledger))
+        config.write_text(CONFIG.format(url=provider.url, key=KEY))
+        with running(config, folder, {"RUNGUARD_POLICY": str(policy)}) as url:
+            yield Gateway(url, provider, ledger, folder / "proxy.log")
+
+
+def test_p00_the_example_runs_as_it_stands(tmp_path: Path) -> None:
+    """Its config and its policy; the ledger is where its app's is."""
+    folder = Path(__file__).parents[3] / "examples" / "litellm_proxy"
+    with FakeProvider(_script) as provider:
+        told = {
+            "RUNGUARD_POLICY": str(folder / "runguard.toml"), "PROVIDER_URL": provider.openai_url, "PROVIDER_KEY": "x", "PROXY_KEY": KEY,
+        }  # fmt: skip
+        with running(folder / "config.yaml", tmp_path, told) as url:
+            body = {"model": "chat", "messages": [{"role": "user", "content": "hi"}], "user": "ada"}
+            done = httpx.post(f"{url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {KEY}"}, timeout=60)
+        assert done.status_code == 200, done.text
+    store = open_store(f"sqlite:///{tmp_path / 'state' / 'gateway.db'}")
+    assert [call.attribution.user for call in store.calls(CallFilter())] == ["ada"]
+    store.close()
+
+
+def test_p11_we_never_raise_in_the_middle_of_a_stream(gateway: Gateway) -> None:
+    """The proxy would cut its body off: that hook is left alone."""
+    from litellm.integrations.custom_logger import CustomLogger
+
+    from runguard_litellm import RunGuardLogger
+
+    for name in ("async_post_call_streaming_iterator_hook", "async_post_call_streaming_hook"):
+        assert getattr(RunGuardLogger, name) is getattr(CustomLogger, name)
 
 
 def _wait_for(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata, MockLLM
 from llama_index.core.llms.callbacks import llm_completion_callback
+from llama_index.core.prompts import PromptTemplate
 
 from tests.integrations.llama_index.conftest import (
     HI,
+    LOOKUP,
     USED,
     Guarded,
     Serve,
@@ -60,6 +62,14 @@ def test_i10_a_model_of_the_programs_own_counts_once(guarded: Guarded) -> None:
     MockLLM(max_tokens=5).chat(HI)
     assert [(c.name, c.state.value) for c in calls(guard)] == [("Wrapper", "posted"), ("MockLLM", "posted")]
     assert calls(guard)[0].settlement.usage.input_tokens == 100  # type: ignore[union-attr]
+
+
+def test_i11_predictions_are_spans_around_the_same_call(guarded: Guarded, serve: Serve) -> None:
+    """They carry no usage and are not counted."""
+    provider, guard = serve(), guarded()
+    openai(provider).predict(PromptTemplate("hi"))
+    openai(provider).chat_with_tools([LOOKUP], "hi")
+    assert provider.request_count == 2 == len(calls(guard))
 
 
 def test_i12_a_model_whose_methods_lack_llamaindexs_decorators_is_invisible_to_it(guarded: Guarded) -> None:

@@ -42,7 +42,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_llamaindex_over_litellm_is_one_entry(way: str, guarded: Guarded, serve: Serve) -> None:
+def test_l09_llamaindex_over_litellm_with_both_adapters_is_one_entry(way: str, guarded: Guarded, serve: Serve) -> None:
     """Exact, streams included; over the cap nothing is sent."""
     provider = serve([Reply(**USED)])
     guard = guarded(budgets=[Budget("1 calls", period="lifetime")])
