@@ -165,17 +165,10 @@ def _processing(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _call(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A call of the user, or a retry of LiteLLM's: nothing is tried again after a stop, and the stop comes out."""
-
-    def refused_already() -> None:
-        error = sys.exc_info()[1]
-        if isinstance(error, StoppedError) and original.__name__ in _RETRYING:
-            raise error
-
+    """A call of the user, or a retry of LiteLLM's: a stop inside comes out of it."""
     if inspect.iscoroutinefunction(original):
 
         async def acall(*args: Any, **kwargs: Any) -> Any:
-            refused_already()
             with scope(_active.calls if _active else None):
                 answer = await original(*args, **kwargs)
             if _active and original.__name__ in _RETRYING and not isinstance(answer, CustomStreamWrapper):
@@ -185,7 +178,6 @@ def _call(original: Callable[..., Any]) -> Callable[..., Any]:
         return acall
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        refused_already()
         with scope(_active.calls if _active else None):
             return original(*args, **kwargs)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runguard_core import OutcomeKind, Usage, read_error, read_prompt, read_usage
+from runguard_core import OutcomeKind, Usage, read_answer, read_chunks, read_error, read_prompt, read_usage
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"q": 1}'}}
 
@@ -113,3 +113,23 @@ def test_what_never_left_was_not_billed_and_what_was_cancelled_may_have_been() -
     looping = RuntimeError("a")
     looping.__cause__ = looping
     assert read_error(looping).kind is OutcomeKind.FAILED
+
+
+def test_an_answer_that_leaves_the_prompts_count_out_is_not_complete() -> None:
+    """Unknown is never zero."""
+    half = read_answer({"usage": {"prompt_tokens": 0, "completion_tokens": 7}, "choices": [{"message": {"content": "fine"}}]})
+    assert (half.usage_complete, half.output_chars) == (False, 4)
+    assert read_answer({"usage": {"prompt_tokens": 3, "completion_tokens": 7}}).usage_complete
+
+
+def test_later_counts_of_a_stream_correct_earlier_ones() -> None:
+    """Anthropic states the prompt first and the answer last; Gemini corrects the prompt; a price is the provider's only if so said."""
+    chunks = [
+        {"id": "a", "usage": {"prompt_tokens": 145, "completion_tokens": 1}},
+        {"usage": {"prompt_tokens": 85, "completion_tokens": 0}},
+        {"usage": {"prompt_tokens": 0, "completion_tokens": 14, "cost": 0.5}},
+    ]
+    read = read_chunks(chunks, is_whole=True)
+    assert (read.usage, read.cost_nanos, read.provider_request_id) == (Usage(input_tokens=85, output_tokens=14), None, "a")
+    assert read_chunks(chunks, is_whole=True, states_cost=True).cost_nanos == 500_000_000
+    assert read_chunks(chunks, is_whole=False).usage is None

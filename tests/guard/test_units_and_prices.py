@@ -187,3 +187,14 @@ def test_spend_latches_and_kills_survive_a_restart(tmp_path: Path) -> None:
         assert spend(two, 9) == 2
     assert next(iter(two.store.latches().values())).state is LatchState.OPEN
     two.close()
+
+
+def test_a_policys_price_for_the_model_asked_for_holds_for_the_one_that_answers(make_guard: Any) -> None:
+    """A deployment's own name, a gateway's alias; unless the policy prices the answering name as well."""
+    from runguard_core.prices import PriceBook, PriceOverride
+
+    mine, theirs = (PriceOverride(nanos_per_mtok={"input": each * 10**9}) for each in (1, 3))
+    guard = make_guard(prices=PriceBook({"openai/gpt-4o-mini": mine, "gpt-4o": theirs}))
+    for answered in ("gpt-4o-mini-2024-07-18", "gpt-4o"):
+        guard.reserve(ModelCall(model="openai/gpt-4o-mini")).post(Usage(input_tokens=1000), model=answered)
+    assert [call.cost_nanos for call in guard.store.calls(CallFilter())] == [1_000_000, 3_000_000]

@@ -106,6 +106,23 @@ def test_the_policy_overrides_the_list() -> None:
     assert book.rates("llama", "ollama", AT).charge(usage) == 0
 
 
+@pytest.mark.parametrize("name", ["tts-1", "whisper-1"])
+def test_what_is_billed_by_characters_or_seconds_only_has_no_price_in_tokens(name: str) -> None:
+    """It would pass as free; the policy prices it by the call."""
+    with pytest.raises(UnknownModelError) as caught:
+        PriceBook().rates(name, "openai", AT)
+    assert "per_request_usd" in str(caught.value)
+    assert name not in caught.value.nearest
+    by_call = PriceBook({name: PriceOverride(nanos_per_mtok={"per_request": 15_000_000})})
+    assert by_call.rates(name, "openai", AT).charge(Usage(input_tokens=1000)) == 15_000_000
+
+
+def test_an_override_holds_under_a_providers_prefix_too() -> None:
+    """Frameworks write "openai/NAME"."""
+    book = PriceBook({"mine": PriceOverride(nanos_per_mtok={"input": 2 * 10**9})})
+    assert book.rates("openai/mine", None, AT).charge(Usage(input_tokens=1000)) == 2_000_000
+
+
 def test_a_price_that_changes_with_time_is_looked_up_again() -> None:
     """Deepseek has off-peak hours, or a dated change; both are found by the call's instant."""
     book = PriceBook()

@@ -116,6 +116,10 @@ def test_what_passes_is_one_entry_with_the_usage_that_was_reported(kind: str, gu
         assert only.settlement is not None
         assert only.settlement.certainty.value in {"exact", "unpriced"}
         assert tokens(guard) == (provider.input_tokens, provider.output_tokens)
+        assert only.settlement.usage is not None
+        if only.settlement.certainty.value == "exact":  # by our prices, not by what LiteLLM reckons
+            rates = guard.rules.prices.rates(only.name, only.provider, only.started_at)
+            assert only.cost_nanos == rates.charge(only.settlement.usage)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - STOP_ONLY))

@@ -13,7 +13,9 @@ import litellm
 import pytest
 
 from runguard_core import Budget, Guard, StoppedError
+from runguard_core import events as ev
 from runguard_core.testing import Reply, ToolUse
+from runguard_litellm import RunGuardLogger
 from tests.integrations.litellm.conftest import HI, Serve, calls, openai, run, states, tokens
 from tests.integrations.litellm.test_gate import router
 
@@ -27,6 +29,11 @@ def certainty(guard: Guard) -> list[str]:
     return [
         call.settlement.certainty.value for call in calls(guard) if call.settlement is not None and call.state.value == "posted"
     ]
+
+
+def refusals(guard: Guard) -> list[Any]:
+    """Every time a call was held back."""
+    return [event for event in guard.store.events() if event.kind in {ev.CALL_REFUSED, ev.CALL_STOPPED}]
 
 
 def let_go() -> None:
@@ -117,17 +124,22 @@ def test_a_stop_is_neither_retried_nor_given_to_a_fallback_nor_a_reason_to_cool_
     """And it is the stop that arrives, with nothing sent."""
     provider = serve()
     guard = guarded(budgets=[Budget("0 calls", period="lifetime")])
-    refused: list[Any] = []
-    guard.listen(refused.append)
-    routed = router(provider, fallbacks=[{"chat": ["chat"]}])
+    routed = router(provider)
     with pytest.raises(StoppedError):
         _ = run(routed.acompletion(**ROUTED)) if is_async else routed.completion(**ROUTED)
+    assert len(refusals(guard)) == 1
     with pytest.raises(StoppedError):
-        litellm.completion(num_retries=3, fallbacks=["openai/gpt-4o"], **openai(provider))
+        _ = (
+            run(litellm.acompletion(num_retries=3, **openai(provider)))
+            if is_async
+            else litellm.completion(num_retries=3, **openai(provider))
+        )
+    assert len(refusals(guard)) == 2
+    with pytest.raises(StoppedError):
+        litellm.completion(fallbacks=["openai/gpt-4o"], **openai(provider))
     assert provider.request_count == 0
     assert routed.cooldown_cache.get_active_cooldowns([row["model_info"]["id"] for row in routed.model_list], None) == []
-    guard.flush()
-    assert len(refused) < 12, "somebody tries again and again"
+    assert len(refusals(guard)) == 3
 
 
 def test_a_stream_without_usage_is_estimated_not_free(guarded: Guarded, serve: Serve) -> None:
@@ -237,3 +249,35 @@ def test_tools_asked_for_are_recorded(guarded: Guarded, serve: Serve) -> None:
     litellm.completion(**openai(provider))
     list(litellm.completion(stream=True, **openai(provider)))
     assert [call.settlement.tool_names for call in calls(guard) if call.settlement] == [("lookup",), ("lookup",)]
+
+
+def test_a_success_that_litellm_reports_of_a_stream_in_progress_is_not_believed(guarded: Guarded, serve: Serve) -> None:
+    """It makes usage up where the provider gives none, and may report from its threads before the end."""
+    provider, guard = serve([Reply(text="word " * 40, usage=False)]), guarded()
+    stream = litellm.completion(stream=True, **openai(provider))
+    next(stream)
+    (logger,) = [one for one in litellm.callbacks if isinstance(one, RunGuardLogger)]
+    made_up = {"usage": {"prompt_tokens": 9, "completion_tokens": 4}}
+    logger.log_success_event({"litellm_call_id": stream.logging_obj.litellm_call_id}, made_up, None, None)
+    assert states(guard) == ["pending"]
+    list(stream)
+    assert certainty(guard) == ["estimated"]
+
+
+def test_a_stop_that_somebody_turns_into_another_error_comes_out_all_the_same(guarded: Guarded, serve: Serve) -> None:
+    """A provider written for LiteLLM asks another model, is refused, and reports trouble of its own."""
+
+    class Theirs(litellm.CustomLLM):
+        def completion(self, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return litellm.completion(**openai(provider))
+            except StoppedError:
+                raise RuntimeError("no answer from upstream") from None
+
+    provider = serve()
+    guarded(budgets=[Budget("1 calls", period="lifetime")], unpriced="flag")
+    litellm.custom_provider_map = [{"provider": "theirs", "custom_handler": Theirs()}]
+    with pytest.raises(StoppedError) as caught:
+        litellm.completion(model="theirs/some", messages=HI)
+    assert caught.value.__cause__ is not None
+    assert provider.request_count == 0

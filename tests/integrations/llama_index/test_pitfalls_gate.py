@@ -69,7 +69,7 @@ def test_i02_a_query_engine_replaces_the_callbacks_of_its_model(guarded: Guarded
     llm.chat(HI)
     SummaryIndex.from_documents([Document(text="a")]).as_query_engine(llm=llm).query("q")
     llm.chat(HI)
-    llm.callback_manager = CallbackManager()
+    llm.callback_manager = CallbackManager([TokenCountingHandler()])  # a list of its own
     llm.chat(HI)
     assert provider.request_count == 4 == len(calls(guard))
 
@@ -209,6 +209,23 @@ def test_i20_other_observers_see_a_stop_as_an_error_and_nothing_twice(guarded: G
         llm.chat(HI)
     assert len(counter.llm_token_counts) == 1
     assert len(calls(guard)) == 1
+
+
+def test_i20_a_handler_of_the_programs_own_that_raises_after_ours_leaves_nothing_pending(guarded: Guarded, serve: Serve) -> None:
+    """The request was never made, and LlamaIndex reports no end of it."""
+
+    class Late(TokenCountingHandler):
+        def on_event_start(self, *args: Any, **kwargs: Any) -> str:
+            raise KeyError("theirs")
+
+    provider, guard = serve(), guarded()
+    llm = openai(provider, callback_manager=CallbackManager([TokenCountingHandler()]))
+    llm.chat(HI)
+    llm.callback_manager.add_handler(Late())
+    with pytest.raises(KeyError):
+        llm.chat(HI)
+    assert provider.request_count == 1
+    assert "pending" not in {call.state.value for call in calls(guard)}
 
 
 def test_i21_a_tool_cannot_be_stopped_by_a_hook_but_by_its_wrapper(guarded: Guarded, serve: Serve) -> None:

@@ -9,6 +9,7 @@ from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata, Mo
 from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.core.prompts import PromptTemplate
 
+from runguard_core.testing import Reply
 from tests.integrations.llama_index.conftest import (
     HI,
     LOOKUP,
@@ -82,3 +83,35 @@ def test_i12_a_model_whose_methods_lack_llamaindexs_decorators_is_invisible_to_i
     guard = guarded(unpriced="flag")
     assert Bare().complete("hi").text == "unseen"
     assert calls(guard) == []
+
+
+def test_i10_a_wrapper_that_asks_twice_is_two_entries(guarded: Guarded, serve: Serve) -> None:
+    """Also where neither answer tells its usage, so that nobody knows yet how the first ended."""
+
+    class Twice(Wrapper):
+        @llm_completion_callback()
+        def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+            self.inner.complete(prompt)
+            return CompletionResponse(text=self.inner.complete(prompt).text)
+
+    provider, guard = serve([Reply(usage=False)]), guarded()
+    Twice(inner=openai(provider), name="gpt-4o-mini").complete("hi")
+    assert provider.request_count == 2 == len(calls(guard))
+    assert {call.state.value for call in calls(guard)} == {"posted"}
+
+
+def test_i10_an_answer_without_the_prompts_count_is_not_taken_for_exact(guarded: Guarded) -> None:
+    """Unknown is never zero."""
+
+    class Half(Wrapper):
+        @llm_completion_callback()
+        def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+            return CompletionResponse(text="fine", raw={"usage": {"prompt_tokens": 0, "completion_tokens": 7}})
+
+    guard = guarded(unpriced="flag")
+    Half(name="gpt-4o-mini").complete("a prompt of some length")
+    (only,) = calls(guard)
+    assert only.settlement is not None
+    assert only.settlement.certainty.value == "estimated"
+    assert only.settlement.usage is not None
+    assert only.settlement.usage.input_tokens > 0
