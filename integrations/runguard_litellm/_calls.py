@@ -166,7 +166,9 @@ class Calls:
         outcome = safely(lambda: outcome_of(states_cost)) or Outcome(kind=OutcomeKind.UNKNOWN)
         if outcome.kind is not OutcomeKind.FAILED:
             self._open.pop(str(key), None)
-        elif len(self._failed) < _MAX_OPEN:
+        else:
+            if len(self._failed) >= _MAX_OPEN:
+                self._failed.clear()
             self._failed[held.trace] = held.reservation
         held.reservation.settle(outcome)
 
