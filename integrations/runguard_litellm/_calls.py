@@ -97,8 +97,7 @@ class Calls:
             StoppedError: with a `status_code` that no router retries.
         """
         operation, key = translate.OPERATIONS.get(kind), str(kwargs.get("litellm_call_id"))
-        before = self._open.get(key)
-        if operation is None or (before is not None and not before.is_sent and not before.reservation.settled):
+        if operation is None:
             return kwargs
         held = self._reserve(operation, kwargs.get("model") or next(iter(args), None), _prompt(args, kwargs), key, kwargs)
         self._watch(owner, key, held)
@@ -132,7 +131,9 @@ class Calls:
     def _reserve(self, operation: str, model: Any, prompt: Any, key: str, kwargs: Mapping[str, Any]) -> Open:
         trace = str(kwargs.get("litellm_trace_id") or key)
         before, known = self._failed.pop(trace, None), self._open.get(key)
-        before = before or (known.reservation if known is not None else None)
+        if known is not None and not known.reservation.settled:
+            known.is_sent = True  # two calls under one id of the program's: nobody can tell their requests apart
+        before = before or (known.reservation if known is not None and known.reservation.settled else None)
         retry_of = before.call_id if before is not None else None
         names, providers = translate.router_name(kwargs), getattr(sys.modules["litellm"], "provider_list", ())
         call = safely(lambda: translate.model_call(operation, model, prompt, kwargs, providers, retry_of))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -193,6 +194,15 @@ def test_l14_answers_of_a_mock_are_metered_like_any_others(guarded: Guarded) -> 
     assert states(guard) == ["posted"]
     with pytest.raises(StoppedError):
         litellm.completion(model="gpt-4o-mini", messages=HI, mock_response="hello")
+
+
+def test_l15_a_call_id_of_the_programs_own_used_twice_at_once_is_no_way_around(guarded: Guarded, serve: Serve) -> None:
+    """Each is set aside; what nobody can tell apart is charged."""
+    provider, guard = serve(), guarded(budgets=[FIVE])
+    assert run(gathered(lambda: litellm.acompletion(litellm_call_id="same", **openai(provider)))) == 5
+    assert provider.request_count == 5
+    gc.collect()
+    assert states(guard) == ["posted"] * 5
 
 
 def test_metadata_session_tags_and_user_become_attribution(guarded: Guarded, serve: Serve) -> None:
