@@ -30,11 +30,12 @@ class Signal(BaseException):
 
 @dataclass(slots=True)
 class Open:
-    """A call LiteLLM has begun: its reservation, whether its request has left, and what has come of its stream."""
+    """A call LiteLLM has begun: its reservation, whether its request has left, whose it is, what came of its stream."""
 
     reservation: Reservation
     trace: str
     is_sent: bool = False
+    owner: Callable[[], Any] = lambda: None
     chunks: Sequence[Any] | None = None
 
 
@@ -92,14 +93,17 @@ class Calls:
         Args:
             kind: LiteLLM's name of what is called; args, kwargs: of the user's call.
             owner: LiteLLM's logging object: when it dies unheard of, the call is abandoned.
+                The proxy asks twice with the same one: that is one call.
 
         Raises:
             StoppedError: with a `status_code` that no router retries.
         """
         operation, key = translate.OPERATIONS.get(kind), str(kwargs.get("litellm_call_id"))
-        if operation is None:
+        before = self._open.get(key)
+        if operation is None or (before is not None and before.owner() is owner and not before.reservation.settled):
             return kwargs
         held = self._reserve(operation, kwargs.get("model") or next(iter(args), None), _prompt(args, kwargs), key, kwargs)
+        held.owner = weakref.ref(owner)
         self._watch(owner, key, held)
         cap = held.reservation.max_output_tokens
         limit = "max_output_tokens" if kind.endswith("responses") else "max_tokens"
