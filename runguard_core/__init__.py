@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from runguard_core.attribution import Attribution
+from runguard_core.attribution import Attribution, read_attribution
 from runguard_core.budgets import Budget, Mode, Period
 from runguard_core.calls import ModelCall, Outcome, OutcomeKind, PromptPart, RunSummary, ToolCall, ToolUse
 from runguard_core.clock import Clock, SystemClock
@@ -22,7 +22,7 @@ from runguard_core.guard import BudgetExceeded, Guard, Reservation, Session, cur
 from runguard_core.ledger import CallFilter, CallRecord, Event, Store
 from runguard_core.stores import open_store
 from runguard_core.usage import Usage
-from runguard_core.wire import Prompt, read_answer, read_chunks, read_error, read_prompt, read_usage
+from runguard_core.wire import Prompt, read_answer, read_chunks, read_error, read_prompt, read_size, read_usage
 
 if TYPE_CHECKING:
     from runguard_core.policy import load_policy
@@ -68,9 +68,11 @@ __all__ = [
     "on_import",
     "open_store",
     "read_answer",
+    "read_attribution",
     "read_chunks",
     "read_error",
     "read_prompt",
+    "read_size",
     "read_usage",
     "safely",
 ]

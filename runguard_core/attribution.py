@@ -104,3 +104,23 @@ def merge_tags(
 
 #: Dimensions that are fields; everything else is the key of a tag.
 DIMENSIONS: frozenset[str] = frozenset(f.name for f in fields(Attribution)) - {"tags"}
+#: Dimensions that a framework's metadata may name; turn, loop, instance and run are the adapter's to know.
+_NAMED = frozenset({"feature", "team", "owner", "user", "agent", "session", "release"})
+
+
+def read_attribution(metadata: Mapping[Any, Any]) -> dict[str, Any]:
+    """What the flat `runguard_*` keys of a framework's metadata say, as values for `Guard.attribution`; others are left alone.
+
+    `runguard_tag_ANYTHING` becomes the tag "ANYTHING"; None says nothing.
+    """
+    found: dict[str, Any] = {}
+    tags: dict[str, Any] = {}
+    for key, value in metadata.items():
+        name = key.removeprefix("runguard_") if isinstance(key, str) else key
+        if name == key or value is None:
+            continue
+        if name in _NAMED:
+            found[name] = clean(value)
+        elif name.startswith("tag_"):
+            tags[name.removeprefix("tag_")] = value
+    return {**found, "tags": tags} if tags else found

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from runguard_core import ModelCall, Outcome, OutcomeKind, PromptPart, ToolCall, Usage
+from runguard_core import (
+    ModelCall,
+    Outcome,
+    OutcomeKind,
+    PromptPart,
+    ToolCall,
+    Usage,
+    read_attribution,
+    read_error,
+    read_size,
+)  # fmt: skip
 from runguard_langchain._anthropic import completed_by, take_first_usage
 
-_TAG = "runguard_tag_"
-_VALUES = ("feature", "team", "owner", "user", "agent", "session", "release")
 _ORIGINS = {
     "system": "system",
     "developer": "system",
@@ -20,8 +28,6 @@ _ORIGINS = {
     "ai": "assistant",
     "AIMessageChunk": "assistant",
 }
-#: Errors of a client that never reached the provider, by the name of their cause.
-_NOT_SENT = frozenset({"ConnectError", "ConnectionRefusedError", "gaierror", "UnsupportedProtocol", "InvalidURL"})
 
 
 class Size(NamedTuple):
@@ -58,25 +64,11 @@ def size_of(message: Any) -> Size:
     """Measure one message."""
     kind = message.type
     origin = f"tool:{message.name or 'unknown'}" if kind in {"tool", "function"} else _ORIGINS.get(kind, kind)
-    chars, length, media = _measure(message.content)
+    chars, length, media = read_size(message.content)
     for call in getattr(message, "tool_calls", None) or ():
-        more = _measure([call["name"], json.dumps(call["args"], default=str)])
+        more = read_size([call["name"], json.dumps(call["args"], default=str)])
         chars, length = chars + more[0], length + more[1]
     return Size(origin, chars, length, media)
-
-
-def _measure(content: Any) -> tuple[int, int, int]:
-    """Characters, UTF-8 bytes and pieces of media."""
-    if isinstance(content, str):
-        return len(content), len(content) if content.isascii() else len(content.encode("utf-8", "replace")), 0
-    if isinstance(content, Mapping):
-        if content.get("type") in {"image", "image_url", "audio", "input_audio", "file", "video", "document", "media"}:
-            return 0, 0, 1
-        content = [value for key, value in content.items() if key not in {"type", "id", "index", "cache_control"}]
-    if isinstance(content, (list, tuple)):
-        found = [_measure(item) for item in content]
-        return sum(f[0] for f in found), sum(f[1] for f in found), sum(f[2] for f in found)
-    return (0, 0, 0) if content is None else (len(str(content)),) * 2 + (0,)
 
 
 def model_call(
@@ -142,24 +134,10 @@ def tool_call(serialized: Mapping[str, Any] | None, text: str, inputs: Any, call
 
 def attribution(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What the flat `runguard_*` keys of a config's metadata say; `thread_id` names the session where they do not."""
-    found: dict[str, Any] = {}
-    tags: dict[str, Any] = {}
-    for key, value in metadata.items():
-        if isinstance(key, str) and key.startswith("runguard_"):
-            name = key[len("runguard_") :]
-            if name in _VALUES:
-                found[name] = _text(value)
-            elif key.startswith(_TAG):
-                tags[key[len(_TAG) :]] = value
-    if tags:
-        found["tags"] = tags
+    found = read_attribution(metadata)
     if "session" not in found and metadata.get("thread_id") is not None:
-        found["session"] = _text(metadata["thread_id"])
+        found["session"] = str(metadata["thread_id"])
     return found
-
-
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else str(value)
 
 
 def completed(response: Any, first_usage: Mapping[str, Any] | None = None, *, is_anthropic_stream: bool = False) -> Outcome:
@@ -185,7 +163,7 @@ def completed(response: Any, first_usage: Mapping[str, Any] | None = None, *, is
         kind=OutcomeKind.COMPLETED,
         usage=usage,
         usage_complete=usage is not None and not is_short,
-        output_chars=_measure(text)[0] + sum(_measure(json.dumps(c["args"], default=str))[0] for c in calls),
+        output_chars=read_size(text)[0] + sum(read_size(json.dumps(c["args"], default=str))[0] for c in calls),
         model=about.get("model_name") or about.get("model"),
         provider_request_id=about.get("id") or getattr(message, "id", None),
         tool_names=tuple(str(call["name"]) for call in calls),
@@ -231,28 +209,9 @@ def failed(error: BaseException, response: Any, seen_chars: int) -> Outcome:
     partial = 0
     if response is not None and getattr(response, "generations", None) and response.generations[0]:
         generation = response.generations[0][0]
-        partial = _measure(getattr(getattr(generation, "message", None), "content", None) or generation.text)[0]
-    cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt))
+        partial = read_size(getattr(getattr(generation, "message", None), "content", None) or generation.text)[0]
     status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
-    return Outcome(
-        kind=OutcomeKind.CANCELLED if cancelled else OutcomeKind.FAILED,
-        billed=not _was_not_sent(error),
-        output_chars=max(partial, seen_chars),
-        error=f"{type(error).__name__}: {error}"[:300],
-        error_status=status if isinstance(status, int) else None,
-    )
-
-
-def _was_not_sent(error: BaseException) -> bool:
-    """Whether the connection was refused: nothing left the machine."""
-    cause: BaseException | None = error
-    for _ in range(6):
-        if cause is None:
-            return False
-        if type(cause).__name__ in _NOT_SENT:
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+    return replace(read_error(error, max(partial, seen_chars)), error_status=status if isinstance(status, int) else None)
 
 
 def tool_outcome(output: Any) -> Outcome:
@@ -260,4 +219,4 @@ def tool_outcome(output: Any) -> Outcome:
     content = getattr(output, "content", output)
     if getattr(output, "status", None) == "error":
         return Outcome(kind=OutcomeKind.FAILED, error=str(content)[:300])
-    return Outcome(kind=OutcomeKind.COMPLETED, result=content, output_chars=_measure(content)[0])
+    return Outcome(kind=OutcomeKind.COMPLETED, result=content, output_chars=read_size(content)[0])

@@ -15,8 +15,6 @@ from runguard_litellm import _translate as translate
 
 _MAX_OPEN = 20_000
 _PAYMENT_REQUIRED = 402
-#: Providers that state in the usage what they charge.
-_STATE_COST = frozenset({"openrouter", "perplexity", "litellm_proxy"})
 
 
 class Signal(BaseException):
@@ -162,13 +160,13 @@ class Calls:
 
     # -- after ------------------------------------------------------------------------------------------------------
 
-    def _settle(self, key: Any, outcome_of: Callable[[bool], Outcome]) -> None:
+    def _settle(self, key: Any, outcome_of: Callable[[str | None], Outcome]) -> None:
         """The outcome is known. The first word counts; a failed attempt is remembered for the one that repeats it."""
         held = self._open.get(str(key))
         if held is None:
             return
-        states_cost = getattr(held.reservation.call, "provider", None) in _STATE_COST
-        outcome = safely(lambda: outcome_of(states_cost)) or Outcome(kind=OutcomeKind.UNKNOWN)
+        provider = getattr(held.reservation.call, "provider", None)
+        outcome = safely(lambda: outcome_of(provider)) or Outcome(kind=OutcomeKind.UNKNOWN)
         if outcome.kind is not OutcomeKind.FAILED:
             self._open.pop(str(key), None)
         else:
@@ -179,7 +177,7 @@ class Calls:
 
     def answered(self, key: Any, answer: Any) -> None:
         """A whole answer has come."""
-        self._settle(key, lambda states_cost: read_answer(answer, states_cost=states_cost))
+        self._settle(key, lambda provider: read_answer(answer, provider))
 
     def failed(self, key: Any, error: BaseException) -> None:
         """An attempt has raised."""
@@ -203,7 +201,7 @@ class Calls:
     def ended(self, key: Any, stream: Any, error: BaseException | None) -> None:
         """A stream has come to its end, or broken off."""
         whole, chunks = error is None, stream.chunks
-        self._settle(key, lambda stated: read_chunks(chunks, is_whole=whole, error=error, states_cost=stated))
+        self._settle(key, lambda provider: read_chunks(chunks, provider, is_whole=whole, error=error))
 
     def _watch(self, owner: Any, key: str, held: Open) -> None:
         """When the object that a call lives in dies, the call is over. Finalizers run anywhere: the work is put off."""

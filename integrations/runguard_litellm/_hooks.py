@@ -27,7 +27,7 @@ from runguard_litellm._translate import OPERATIONS
 #: Providers of OpenAI's protocol: a stream of theirs tells its usage when asked to.
 _OPENAI_LIKE = frozenset(
     {"openai", "azure", "hosted_vllm", "custom_openai", "openrouter", "deepseek", "together_ai", "fireworks_ai", "groq", "xai"}
-    | {"litellm_proxy", "lm_studio", "llamafile", "nvidia_nim", "cerebras", "sambanova", "text-completion-openai"}
+    | {"litellm_proxy", "lm_studio", "llamafile", "nvidia_nim", "cerebras", "sambanova"}
 )
 _LISTS = (
     *("callbacks", "input_callback", "success_callback", "failure_callback"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runguard_core import ModelCall, read_prompt
+from runguard_core import ModelCall, read_attribution, read_prompt
 
 _KINDS = {
     "completion": "chat", "text_completion": "text_completion", "responses": "chat", "anthropic_messages": "chat",
@@ -18,7 +18,6 @@ _KINDS = {
 OPERATIONS = {**_KINDS, **{f"a{name}": operation for name, operation in _KINDS.items()}}
 #: What answers with numbers, sound or ranks: no answer tokens are expected.
 _NO_ANSWER = frozenset({"embeddings", "rerank", "speech", "ocr", "search"})
-_VALUES = ("feature", "team", "owner", "user", "agent", "session", "run", "release")
 
 
 def model_call(
@@ -71,12 +70,9 @@ def attribution(kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(label, str) and not label.startswith("User-Agent:"):
             key, mark, value = label.partition("=" if "=" in label else ":")
             tags[key] = value if mark else "true"
-    for key, value in about.items():
-        name = key.removeprefix("runguard_") if isinstance(key, str) else ""
-        if name != key and name in _VALUES:
-            found[name] = value
-        elif name != key and name.startswith("tag_"):
-            tags[name.removeprefix("tag_")] = value
+    told = read_attribution(about)
+    tags |= told.pop("tags", {})
+    found |= {**told, "run": about.get("runguard_run")}
     return {**{key: str(value) for key, value in found.items() if value}, "tags": tags}
 
 

@@ -11,7 +11,7 @@ from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index_instrumentation.dispatcher import active_instrument_tags
 from llama_index_instrumentation.span import active_span_id
 
-from runguard_core import ModelCall, Outcome, read_error, safely
+from runguard_core import ModelCall, Outcome, read_attribution, read_error, safely
 from runguard_llama_index import _translate as translate
 from runguard_llama_index._spans import Open, Span, Spans
 
@@ -61,7 +61,7 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
     def who(self, id_: str | None) -> Any:
         """Whose a call made in a span is."""
         found = {key: value for key, value in self._spans.who(id_).items() if value is not None}
-        tags = safely(lambda: translate.attribution(active_instrument_tags.get())) or {}
+        tags = safely(lambda: read_attribution(active_instrument_tags.get())) or {}
         return self._spans.guard.attribution(**{**found, **tags})
 
     def on_event_start(
@@ -75,18 +75,18 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         if event_type in _METERED:
             here = active_span_id.get()
             said = {str(getattr(key, "value", key)): value for key, value in (payload or {}).items()}
-            call = safely(lambda: self._call(event_type, said, here)) if event_type != CBEventType.RERANKING else None
-            if event_type == CBEventType.RERANKING:
-                call = safely(lambda: translate.rerank_call(said, (here or "").partition(".")[0]))
-                if call is None:
-                    return event_id
-            self._begin(event_id, here, call or ModelCall(model="unknown"), said)
+            if event_type == CBEventType.RERANKING and translate.is_unpaid_reranker((here or "").partition(".")[0]):
+                return event_id
+            call = safely(lambda: self._call(event_type, said, here)) or ModelCall(model="unknown")
+            self._begin(event_id, here, call, said)
         return event_id
 
     def _call(self, event_type: Any, said: Mapping[str, Any], here: str | None) -> ModelCall:
         span = self._spans.find(here)
         if event_type == CBEventType.EMBEDDING:
             return translate.embedding_call(said, span.texts if span is not None else (0, 1))
+        if event_type == CBEventType.RERANKING:
+            return translate.rerank_call(said)
         model = span.model if span is not None else None
         name = "" if (said.get("serialized") or {}).get("model") or model is None else _name_of(model)
         limit = getattr(model, "max_tokens", None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from runguard_core import ModelCall, Outcome, OutcomeKind, PromptPart, ToolCall, Usage, read_prompt, read_usage
+from runguard_core import ModelCall, Outcome, OutcomeKind, PromptPart, ToolCall, read_answer, read_prompt, read_usage
 
 #: How the class names of LlamaIndex's models begin, and the provider that is behind them.
 _PROVIDERS = {
@@ -53,10 +54,13 @@ def embedding_call(payload: Mapping[Any, Any], texts: tuple[int, int]) -> ModelC
     )  # fmt: skip
 
 
-def rerank_call(payload: Mapping[Any, Any], name: str) -> ModelCall | None:
-    """A reranking about to be asked for; None where nobody is paid for it. `name`: of the reranker's class."""
-    if name.lower().startswith(_UNPAID_RERANKERS):
-        return None
+def is_unpaid_reranker(name: str) -> bool:
+    """Whether nobody is paid for what a class of this name reranks."""
+    return name.lower().startswith(_UNPAID_RERANKERS)
+
+
+def rerank_call(payload: Mapping[Any, Any]) -> ModelCall:
+    """A reranking about to be asked for."""
     chars = len(str(payload.get("query_str") or "")) + sum(len(str(node)) for node in payload.get("nodes") or ())
     model = str(payload.get("model_name") or "unknown")
     return ModelCall(model=model, parts=(PromptPart("user", chars),), max_output_tokens=0, operation="rerank")
@@ -89,21 +93,6 @@ def _block(block: Any) -> dict[str, Any]:
     return {"type": kind, "text": getattr(block, "text", None) or getattr(block, "content", None) or ""}
 
 
-def attribution(tags: Mapping[str, Any]) -> dict[str, Any]:
-    """Whose a call is by the `runguard_*` tags of `instrument_tags`; every other tag (some hold prompts) is left alone."""
-    found: dict[str, Any] = {}
-    labels: dict[str, Any] = {}
-    for key, value in tags.items():
-        name = key.removeprefix("runguard_")
-        if name == key or value is None:
-            continue
-        if name.startswith("tag_"):
-            labels[name.removeprefix("tag_")] = value
-        elif name in {"feature", "team", "owner", "user", "agent", "session", "release"}:
-            found[name] = str(value)
-    return {**found, "tags": labels} if labels else found
-
-
 def tool_call(event: Any) -> ToolCall:
     """A tool an agent is about to run."""
     return ToolCall(name=str(event.tool_name), arguments=event.tool_kwargs, tool_call_id=str(event.tool_id))
@@ -119,32 +108,23 @@ def tool_outcome(result: Any) -> Outcome:
 
 
 def answered(response: Any, seen_chars: int = 0) -> Outcome:
-    """The outcome of an answer, or of the last piece of a stream; None for a stream that brought nothing."""
-    raw = getattr(response, "raw", None)
-    usage = usage_of(response)
+    """The outcome of an answer, or of the last piece of a stream: the provider's raw answer, and what LlamaIndex made of it.
+
+    Args:
+        response: LlamaIndex's; None for a stream that brought nothing.
+        seen_chars: of the pieces before.
+    """
+    raw, kept = read_answer(getattr(response, "raw", None)), getattr(response, "additional_kwargs", None)
+    usage = raw.usage or read_usage(kept or None)
     message = getattr(response, "message", None)
     text = getattr(message, "content", None) or getattr(response, "text", None) or ""
-    calls = (getattr(message, "additional_kwargs", None) or {}).get("tool_calls") or ()
-    names = [_get(_get(call, "function") or call, "name") for call in calls]
     blocks = [block for block in getattr(message, "blocks", None) or () if getattr(block, "block_type", "") == "tool_call"]
     asked = sum(len(json.dumps(getattr(block, "tool_kwargs", ""), default=str)) for block in blocks)
-    return Outcome(
-        usage=usage, usage_complete=usage is None or usage.input_tokens > 0, output_chars=max(seen_chars, len(text) + asked),
-        tool_names=tuple(str(n) for n in names if n) or tuple(str(block.tool_name) for block in blocks),
-        model=_text(_get(raw, "model")), provider_request_id=_text(_get(raw, "id")),
-    )  # fmt: skip
-
-
-def usage_of(response: Any) -> Usage | None:
-    """What the provider reported, in its raw answer or, failing that, in what LlamaIndex kept of it."""
-    raw = getattr(response, "raw", None)
-    found = read_usage(_get(raw, "usage")) or read_usage(_get(raw, "usage_metadata"))
-    return found or read_usage(getattr(response, "additional_kwargs", None) or None)
-
-
-def _get(value: Any, key: str) -> Any:
-    return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    calls = read_answer({"choices": [{"message": getattr(message, "additional_kwargs", None)}]})
+    return replace(
+        raw,
+        usage=usage,
+        usage_complete=usage is None or usage.input_tokens > 0,
+        output_chars=max(seen_chars, len(text) + asked),
+        tool_names=calls.tool_names or tuple(str(block.tool_name) for block in blocks),
+    )

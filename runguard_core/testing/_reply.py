@@ -87,6 +87,11 @@ class Request:
     is_complete: bool = False
 
     @property
+    def model(self) -> str:
+        """The name that answers."""
+        return self.reply.model or str(self.body.get("model", "unknown"))
+
+    @property
     def is_stream(self) -> bool:
         """Whether the client asked for a stream."""
         return bool(self.body.get("stream"))

@@ -83,10 +83,6 @@ def pieces_of(text: str, count: int) -> list[str]:
 # -- OpenAI ---------------------------------------------------------------------------------------------------------
 
 
-def _model(request: Request) -> str:
-    return request.reply.model or str(request.body.get("model", "unknown"))
-
-
 def _openai_usage(request: Request) -> dict[str, Any]:
     reply = request.reply
     return {
@@ -119,7 +115,7 @@ def _openai_answer(request: Request, finish: str) -> dict[str, Any]:
         "id": f"chatcmpl-{request.index}",
         "object": "chat.completion" if is_chat else "text_completion",
         "created": 1_790_000_000,
-        "model": _model(request),
+        "model": request.model,
         "choices": [
             {"index": i, "finish_reason": finish, "logprobs": None, **choice} for i in range(int(request.body.get("n") or 1))
         ],
@@ -135,7 +131,7 @@ def _openai_stream(request: Request, finish: str) -> Iterator[Piece]:
         "id": f"chatcmpl-{request.index}",
         "object": "chat.completion.chunk",
         "created": 1_790_000_000,
-        "model": _model(request),
+        "model": request.model,
     }
 
     def chunk(delta: dict[str, Any], reason: str | None = None) -> Piece:
@@ -196,7 +192,7 @@ def _anthropic_message(request: Request) -> dict[str, Any]:
         "id": f"msg_{request.index}",
         "type": "message",
         "role": "assistant",
-        "model": _model(request),
+        "model": request.model,
         "stop_sequence": None,
     }
 

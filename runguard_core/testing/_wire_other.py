@@ -18,10 +18,6 @@ def answer_of(request: Request) -> dict[str, Any] | bytes:
     return _ANSWERS[request.protocol](request)
 
 
-def _model(request: Request) -> str:
-    return request.reply.model or str(request.body.get("model", "unknown"))
-
-
 def _usage(request: Request) -> dict[str, Any]:
     reply = request.reply
     return {
@@ -57,7 +53,7 @@ def _response(request: Request) -> dict[str, Any]:
 
 def _response_frame(request: Request) -> dict[str, Any]:
     return {
-        "id": f"resp_{request.index}", "object": "response", "created_at": _CREATED, "model": _model(request),
+        "id": f"resp_{request.index}", "object": "response", "created_at": _CREATED, "model": request.model,
         "status": "in_progress", "output": [], "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
         "error": None, "incomplete_details": None, "instructions": None, "metadata": {}, "temperature": 1.0, "top_p": 1.0,
     }  # fmt: skip
@@ -88,7 +84,7 @@ def _embeddings(request: Request) -> dict[str, Any]:
     count = len(given) if isinstance(given, list) and given and not isinstance(given[0], int) else 1
     answer: dict[str, Any] = {
         "object": "list",
-        "model": _model(request),
+        "model": request.model,
         "data": [{"object": "embedding", "index": i, "embedding": [0.25, -0.5, 0.125]} for i in range(count)],
     }
     if request.reply.usage:

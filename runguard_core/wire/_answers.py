@@ -12,32 +12,35 @@ from runguard_core.wire._errors import read_error
 from runguard_core.wire._reading import read, text_of
 from runguard_core.wire._usage import read_usage
 
+#: Providers that state in the usage what they charge; elsewhere a gateway may have put its own reckoning there.
+_STATE_COST = frozenset({"openrouter", "perplexity", "litellm_proxy"})
 
-def read_answer(answer: Any, *, states_cost: bool = False) -> Outcome:
+
+def read_answer(answer: Any, provider: str | None = None) -> Outcome:
     """The outcome of an answer: OpenAI's chat, completion, responses, embeddings and images, Anthropic's messages.
 
     Args:
         answer: as the client returns it, or the last event of a response's stream.
-        states_cost: the price in its usage is the provider's own (OpenRouter, Perplexity), not a gateway's reckoning.
+        provider: who answered; the price in the usage counts where it is known to be the provider's own.
     """
     answer = read(answer, "response") or answer
     raw, (chars, names) = read(answer, "usage"), _said(answer)
     usage = read_usage(raw)
     return Outcome(
         usage=usage, usage_complete=usage is None or usage.input_tokens > 0, output_chars=chars, tool_names=names,
-        cost_nanos=_cost(raw) if states_cost else None,
+        cost_nanos=_cost(raw, provider),
         model=text_of(read(answer, "model")), provider_request_id=text_of(read(answer, "id")),
     )  # fmt: skip
 
 
 def read_chunks(
-    chunks: Sequence[Any], *, is_whole: bool, error: BaseException | None = None, states_cost: bool = False
+    chunks: Sequence[Any], provider: str | None = None, *, is_whole: bool, error: BaseException | None = None
 ) -> Outcome:
     """The outcome of a stream of OpenAI's chat by the chunks that came; all zeros are no report of usage.
 
     Args:
-        chunks: in order; is_whole: the stream has come to its end.
-        error: what ended it instead; states_cost: as for `read_answer`.
+        chunks: in order; provider: as for `read_answer`.
+        is_whole: the stream has come to its end; error: what ended it instead.
     """
     said = [_said(chunk) for chunk in chunks]
     chars = sum(count for count, _ in said)
@@ -52,7 +55,7 @@ def read_chunks(
         kind=OutcomeKind.COMPLETED if is_whole else OutcomeKind.CANCELLED,
         usage=usage, usage_complete=usage is None or usage.input_tokens > 0,
         output_chars=chars, tool_names=tuple(name for _, names in said for name in names),
-        cost_nanos=max((cost for raw in raws if (cost := _cost(raw)) is not None), default=None) if states_cost else None,
+        cost_nanos=max((cost for raw in raws if (cost := _cost(raw, provider)) is not None), default=None),
         model=text_of(read(first, "model")), provider_request_id=text_of(read(first, "id")),
     )  # fmt: skip
 
@@ -63,8 +66,10 @@ def _later(before: Usage | None, now: Usage | None) -> Usage | None:
     return Usage(**{name: getattr(now, name) or getattr(before, name) for name in Usage.__dataclass_fields__})
 
 
-def _cost(raw: Any) -> int | None:
-    """The price in the usage, rounded up to the nano-dollar."""
+def _cost(raw: Any, provider: str | None) -> int | None:
+    """The provider's own price in the usage, rounded up to the nano-dollar."""
+    if provider not in _STATE_COST:
+        return None
     cost = read(raw, "cost")
     cost = cost.get("total_cost") if isinstance(cost, Mapping) else cost
     if isinstance(cost, bool) or not isinstance(cost, (int, float)) or cost <= 0:

@@ -11,9 +11,9 @@ from runguard_core.wire._reading import read
 
 _ORIGINS = {"developer": "system", "model": "assistant", "human": "user", "ai": "assistant", "chatbot": "assistant"}
 _MEDIA = frozenset(
-    {"image", "image_url", "input_image", "audio", "input_audio", "file", "input_file", "video", "video_url", "document"}
+    {"image", "image_url", "input_image", "audio", "input_audio", "file", "input_file", "video", "video_url", "document", "media"}
 )
-_NO_TEXT = frozenset({"type", "id", "cache_control", "block_type"})
+_NO_TEXT = frozenset({"type", "id", "index", "cache_control"})
 
 
 class Prompt(NamedTuple):
@@ -36,7 +36,7 @@ def read_prompt(prompt: Any, *, system: Any = None, tools: Iterable[Any] | None 
     rows: dict[str, list[int]] = {}
     length = media = 0
     for origin, content in _pieces(prompt, system):
-        chars, size, pictures = measure(content)
+        chars, size, pictures = read_size(content)
         row = rows.setdefault(origin, [0, 0])
         row[0], row[1], length, media = row[0] + chars, row[1] + 1, length + size, media + pictures
     offered = list(tools or ())
@@ -47,7 +47,7 @@ def read_prompt(prompt: Any, *, system: Any = None, tools: Iterable[Any] | None 
     return Prompt(parts, length, media, _is_after_tool(prompt), len(offered))
 
 
-def measure(content: Any) -> tuple[int, int, int]:
+def read_size(content: Any) -> tuple[int, int, int]:
     """Characters, UTF-8 bytes and pieces of media of a message's content."""
     if isinstance(content, str):
         return len(content), len(content) if content.isascii() else len(content.encode("utf-8", "replace")), 0
@@ -58,7 +58,7 @@ def measure(content: Any) -> tuple[int, int, int]:
             return 0, 0, 1
         content = [value for key, value in content.items() if key not in _NO_TEXT]
     if isinstance(content, (list, tuple)):
-        found = [measure(item) for item in content]
+        found = [read_size(item) for item in content]
         return sum(f[0] for f in found), sum(f[1] for f in found), sum(f[2] for f in found)
     return (len(str(content)),) * 2 + (0,)
 

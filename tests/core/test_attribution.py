@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runguard_core.attribution import MAX_VALUE_CHARS, Attribution, clean
+from runguard_core.attribution import MAX_VALUE_CHARS, Attribution, clean, read_attribution
 
 HOSTILE = ["a\0b", "\ud800", "x" * 10_000, "'; DROP TABLE call; --", "{}{{{%s}}", "e\u0301", "\u202etxt", ""]
 
@@ -62,3 +62,18 @@ def test_tags_merge_and_none_leaves_things_alone() -> None:
     who = Attribution(app="a", team="t").with_values(tags={"x": 1, "y": 1}).with_values(team=None, tags={"y": 2})
     assert who.team == "t"
     assert who.tags == (("x", "1"), ("y", "2"))
+
+
+def test_flat_keys_of_a_frameworks_metadata_are_read_and_others_left_alone() -> None:
+    """What cannot even be printed is named by its type; one bad value does not lose the rest."""
+
+    class Bad:
+        def __str__(self) -> str:
+            raise RuntimeError("theirs")
+
+    told = {
+        "runguard_feature": "search", "runguard_user": Bad(), "runguard_team": None, "runguard_tag_tier": "pro", "prompt": "secret",
+        "runguard_run": "not theirs to say", 7: "no key of ours",
+    }  # fmt: skip
+    assert read_attribution(told) == {"feature": "search", "user": "<Bad>", "tags": {"tier": "pro"}}
+    assert read_attribution({}) == {}

@@ -131,5 +131,5 @@ def test_later_counts_of_a_stream_correct_earlier_ones() -> None:
     ]
     read = read_chunks(chunks, is_whole=True)
     assert (read.usage, read.cost_nanos, read.provider_request_id) == (Usage(input_tokens=85, output_tokens=14), None, "a")
-    assert read_chunks(chunks, is_whole=True, states_cost=True).cost_nanos == 500_000_000
+    assert read_chunks(chunks, provider="openrouter", is_whole=True).cost_nanos == 500_000_000
     assert read_chunks(chunks, is_whole=False).usage is None
