@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import json
 import logging
 import multiprocessing
@@ -20,8 +21,9 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,30 +173,45 @@ def run_asyncio(guard: Guard, cell: Cell, url: str) -> None:
     asyncio.run(everyone())
 
 
+def passes(call: Callable[[], Any]) -> bool:
+    """Whether a call was let through."""
+    try:
+        call()
+    except StoppedError:
+        return False
+    return True
+
+
+def gather(make: Callable[[], Any]) -> None:
+    """All attempts as tasks of one loop."""
+
+    async def everyone() -> None:
+        await asyncio.gather(*(make() for _ in range(ATTEMPTS)), return_exceptions=True)
+
+    asyncio.run(everyone())
+
+
+@contextmanager
+def hooked(adapter: str, guard: Guard) -> Iterator[None]:
+    """The guard installed by one adapter, for a while."""
+    module = importlib.import_module(adapter)
+    module.install(guard)
+    try:
+        yield
+    finally:
+        module.uninstall()
+
+
 def run_langchain(guard: Guard, cell: Cell, url: str) -> None:
     """LangChain `invoke` in threads."""
     model, handler = chat(guard, cell, url), RunGuardCallbackHandler(guard)
-
-    def attempt() -> bool:
-        try:
-            model.invoke(PROMPT, config={"callbacks": [handler]})
-        except StoppedError:
-            return False
-        return True
-
-    in_threads(attempt)
+    in_threads(lambda: passes(lambda: model.invoke(PROMPT, config={"callbacks": [handler]})))
 
 
 def run_langchain_async(guard: Guard, cell: Cell, url: str) -> None:
     """LangChain `ainvoke`, gathered."""
     model, handler = chat(guard, cell, url), RunGuardCallbackHandler(guard)
-
-    async def everyone() -> None:
-        await asyncio.gather(
-            *(model.ainvoke(PROMPT, config={"callbacks": [handler]}) for _ in range(ATTEMPTS)), return_exceptions=True
-        )
-
-    asyncio.run(everyone())
+    gather(lambda: model.ainvoke(PROMPT, config={"callbacks": [handler]}))
 
 
 def litellm_request(cell: Cell, url: str) -> dict[str, Any]:
@@ -208,54 +225,28 @@ def run_litellm(guard: Guard, cell: Cell, url: str) -> None:
     """LiteLLM `completion` in threads."""
     import litellm
 
-    import runguard_litellm
-
-    runguard_litellm.install(guard)
-
-    def attempt() -> bool:
-        try:
-            litellm.completion(**litellm_request(cell, url))
-        except StoppedError:
-            return False
-        return True
-
-    in_threads(attempt)
-    runguard_litellm.uninstall()
+    with hooked("runguard_litellm", guard):
+        in_threads(lambda: passes(lambda: litellm.completion(**litellm_request(cell, url))))
 
 
 def run_litellm_async(guard: Guard, cell: Cell, url: str) -> None:
     """LiteLLM `acompletion`, gathered."""
     import litellm
 
-    import runguard_litellm
-
-    runguard_litellm.install(guard)
-    gather(lambda: litellm.acompletion(**litellm_request(cell, url)))
-    runguard_litellm.uninstall()
+    with hooked("runguard_litellm", guard):
+        gather(lambda: litellm.acompletion(**litellm_request(cell, url)))
 
 
 def run_litellm_router(guard: Guard, cell: Cell, url: str) -> None:
     """LiteLLM `Router`, with retries and a fallback, gathered."""
     import litellm
 
-    import runguard_litellm
-
-    runguard_litellm.install(guard)
     given = litellm_request(cell, url)
     messages = given.pop("messages")
     models = [{"model_name": name, "litellm_params": given} for name in ("chat", "other")]
     router = litellm.Router(models, num_retries=2, fallbacks=[{"chat": ["other"]}])  # type: ignore[arg-type]
-    gather(lambda: router.acompletion(model="chat", messages=messages))
-    runguard_litellm.uninstall()
-
-
-def gather(make: Callable[[], Any]) -> None:
-    """All attempts as tasks of one loop."""
-
-    async def everyone() -> None:
-        await asyncio.gather(*(make() for _ in range(ATTEMPTS)), return_exceptions=True)
-
-    asyncio.run(everyone())
+    with hooked("runguard_litellm", guard):
+        gather(lambda: router.acompletion(model="chat", messages=messages))
 
 
 def llama_model(cell: Cell, url: str, model: str = MODEL) -> Any:
@@ -270,48 +261,31 @@ def run_llama_index(guard: Guard, cell: Cell, url: str) -> None:
     """LlamaIndex `chat` in threads."""
     from llama_index.core.llms import ChatMessage
 
-    import runguard_llama_index
-
-    runguard_llama_index.install(guard)
     model = llama_model(cell, url)
-
-    def attempt() -> bool:
-        try:
-            model.chat([ChatMessage(PROMPT)])
-        except StoppedError:
-            return False
-        return True
-
-    in_threads(attempt)
-    runguard_llama_index.uninstall()
+    with hooked("runguard_llama_index", guard):
+        in_threads(lambda: passes(lambda: model.chat([ChatMessage(PROMPT)])))
 
 
 def run_llama_index_async(guard: Guard, cell: Cell, url: str) -> None:
     """LlamaIndex `achat`, gathered."""
     from llama_index.core.llms import ChatMessage
 
-    import runguard_llama_index
-
-    runguard_llama_index.install(guard)
     model = llama_model(cell, url)
-    gather(lambda: model.achat([ChatMessage(PROMPT)]))
-    runguard_llama_index.uninstall()
+    with hooked("runguard_llama_index", guard):
+        gather(lambda: model.achat([ChatMessage(PROMPT)]))
 
 
 def run_function_agent(guard: Guard, cell: Cell, url: str) -> None:
     """LlamaIndex `FunctionAgent`, which streams, gathered."""
     from llama_index.core.agent.workflow import FunctionAgent
 
-    import runguard_llama_index
-
-    runguard_llama_index.install(guard)
     model = llama_model(cell, url, TOOL_MODEL)
 
     async def attempt() -> Any:
         return await FunctionAgent(tools=[], llm=model, name="bench").run(PROMPT)
 
-    gather(attempt)
-    runguard_llama_index.uninstall()
+    with hooked("runguard_llama_index", guard):
+        gather(attempt)
 
 
 def _process(cell: Cell, url: str, store: str, limit: str, start: Any, share: int) -> None:

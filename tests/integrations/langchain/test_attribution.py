@@ -16,8 +16,8 @@ from runguard_core.attribution import clean
 from runguard_core.reports import explain
 from runguard_core.testing import Reply
 from runguard_langchain import RunGuardCallbackHandler, activate
-
-from .conftest import calls, lookup, looping, openai
+from tests.integrations.langchain.conftest import lookup, looping, openai
+from tests.integrations.ledger import calls
 
 ASK = {"messages": [("user", "hi")]}
 DONE = Reply(text="done", input_tokens=10, output_tokens=2)

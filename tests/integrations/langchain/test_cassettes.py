@@ -16,8 +16,7 @@ from runguard_core import Guard, Usage
 from runguard_core.calls import Certainty
 from runguard_core.testing import CassetteProvider, FakeProvider, Reply, ToolUse
 from runguard_langchain import activate
-
-from .conftest import calls
+from tests.integrations.ledger import calls
 
 OURS = Path(__file__).parents[3] / "cassettes" / "http" / "langchain"
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}

@@ -21,8 +21,8 @@ from langgraph.prebuilt import ToolNode
 from runguard_core import Budget, StoppedError
 from runguard_core.testing import Reply
 from runguard_langchain import RunGuardCallbackHandler, RunGuardMiddleware, activate
-
-from .conftest import anthropic, calls, lookup, looping, openai, tokens
+from tests.integrations.langchain.conftest import anthropic, lookup, looping, openai
+from tests.integrations.ledger import calls, tokens
 
 ASK = {"messages": [("user", "hi")]}
 

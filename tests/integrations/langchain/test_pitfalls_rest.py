@@ -24,8 +24,8 @@ from runguard_core.calls import Certainty
 from runguard_core.ledger import CallState
 from runguard_core.testing import Reply, ToolUse
 from runguard_langchain import RunGuardCallbackHandler, RunGuardMiddleware, activate, guard_model
-
-from .conftest import calls, lookup, looping, openai, tokens
+from tests.integrations.langchain.conftest import lookup, looping, openai
+from tests.integrations.ledger import calls, tokens
 
 ASK = {"messages": [("user", "hi")]}
 

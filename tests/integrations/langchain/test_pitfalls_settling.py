@@ -16,8 +16,8 @@ from runguard_core.calls import Certainty, OutcomeKind
 from runguard_core.ledger import CallState
 from runguard_core.testing import Reply
 from runguard_langchain import RunGuardCallbackHandler, activate
-
-from .conftest import anthropic, calls, openai
+from tests.integrations.langchain.conftest import anthropic, openai
+from tests.integrations.ledger import calls
 
 LONG = "word " * 400
 

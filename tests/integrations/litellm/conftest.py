@@ -14,28 +14,12 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # LiteLLM asks the network 
 import litellm
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
-from runguard_core import CallFilter, CallRecord, Guard
-from runguard_core.testing import FakeProvider, Reply
+from runguard_core import Guard
+from runguard_core.testing import FakeProvider
 from runguard_litellm import install, uninstall
 
-Serve = Callable[..., FakeProvider]
 HI = [{"role": "user", "content": "hi there"}]
 litellm.suppress_debug_info = True
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start providers; close them at the end."""
-    started: list[FakeProvider] = []
-
-    def start(script: Any = None) -> FakeProvider:
-        provider = FakeProvider(script or [Reply(input_tokens=100, output_tokens=20)]).start()
-        started.append(provider)
-        return provider
-
-    yield start
-    for provider in started:
-        provider.close()
 
 
 @pytest.fixture(autouse=True)
@@ -68,23 +52,6 @@ def openai(provider: FakeProvider, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def calls(guard: Guard, kind: str = "model") -> list[CallRecord]:
-    """The ledger's calls of a kind."""
-    guard.flush()
-    return [call for call in guard.store.calls(CallFilter()) if call.kind == kind]
-
-
-def states(guard: Guard) -> list[str]:
-    """How the ledger's calls stand, sorted."""
-    return sorted(call.state.value for call in calls(guard))
-
-
-def tokens(guard: Guard) -> tuple[int, int]:
-    """Input and output tokens of the whole ledger."""
-    usages = [call.settlement.usage for call in calls(guard) if call.settlement and call.settlement.usage]
-    return sum(u.input_tokens for u in usages), sum(u.output_tokens for u in usages)
-
-
 def run(main: Any) -> Any:
     """Run a coroutine in a loop of its own, and let LiteLLM's background work end in it."""
 
@@ -99,11 +66,3 @@ def run(main: Any) -> Any:
             await GLOBAL_LOGGING_WORKER.flush()
 
     return asyncio.run(all_of_it())
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """LiteLLM warns of itself, its clients and its types all over; ours stay errors."""
-    for item in items:
-        if "integrations/litellm" in item.path.as_posix():
-            item.add_marker(pytest.mark.filterwarnings("error:::runguard"))
-            item.add_marker(pytest.mark.filterwarnings("ignore"))

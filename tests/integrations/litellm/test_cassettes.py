@@ -17,7 +17,7 @@ import pytest
 
 from runguard_core import Guard, Usage
 from runguard_core.testing import CassetteProvider, Exchange
-from tests.integrations.litellm.conftest import calls
+from tests.integrations.ledger import calls
 
 HI = [{"role": "user", "content": "hi"}]
 #: Folder of the recordings: how the path must look (its first group is the model, if it holds one), and the arguments that

@@ -12,7 +12,9 @@ from litellm import completion as completion_taken_early
 
 from runguard_core import Budget, Guard, StoppedError
 from runguard_core.testing import FakeProvider, Reply
-from tests.integrations.litellm.conftest import HI, Serve, calls, openai, run, tokens
+from tests.integrations.conftest import Serve
+from tests.integrations.ledger import calls, tokens
+from tests.integrations.litellm.conftest import HI, openai, run
 
 Guarded = Callable[..., Guard]
 ONE_CALL = Budget("1 calls", period="lifetime")

@@ -13,7 +13,9 @@ from langchain_litellm import ChatLiteLLM, ChatLiteLLMRouter
 import runguard_langchain
 from runguard_core import Budget, Guard, StoppedError
 from runguard_core.testing import FakeProvider, Reply, ToolUse
-from tests.integrations.litellm.conftest import Serve, calls, run, states, tokens
+from tests.integrations.conftest import Serve
+from tests.integrations.ledger import calls, states, tokens
+from tests.integrations.litellm.conftest import run
 from tests.integrations.litellm.test_gate import router
 
 Guarded = Callable[..., Guard]

@@ -17,7 +17,9 @@ from litellm.integrations.custom_logger import CustomLogger
 from runguard_core import Attribution, Budget, Guard, StoppedError
 from runguard_core.testing import Reply
 from runguard_litellm import RunGuardLogger, uninstall
-from tests.integrations.litellm.conftest import HI, Serve, calls, openai, run, states, tokens
+from tests.integrations.conftest import Serve
+from tests.integrations.ledger import calls, states, tokens
+from tests.integrations.litellm.conftest import HI, openai, run
 from tests.integrations.litellm.test_gate import router
 
 Guarded = Callable[..., Guard]

@@ -16,19 +16,14 @@ from runguard_core import Budget, Guard, StoppedError
 from runguard_core import events as ev
 from runguard_core.testing import Reply, ToolUse
 from runguard_litellm import RunGuardLogger
-from tests.integrations.litellm.conftest import HI, Serve, calls, openai, run, states, tokens
+from tests.integrations.conftest import Serve
+from tests.integrations.ledger import calls, certainty, states, tokens
+from tests.integrations.litellm.conftest import HI, openai, run
 from tests.integrations.litellm.test_gate import router
 
 Guarded = Callable[..., Guard]
 GOOD = Reply(input_tokens=100, output_tokens=20)
 ROUTED = {"model": "chat", "messages": HI}
-
-
-def certainty(guard: Guard) -> list[str]:
-    """Of every posted call."""
-    return [
-        call.settlement.certainty.value for call in calls(guard) if call.settlement is not None and call.state.value == "posted"
-    ]
 
 
 def refusals(guard: Guard) -> list[Any]:

@@ -19,29 +19,13 @@ from llama_index.core.tools import FunctionTool
 from llama_index.embeddings.openai import OpenAIEmbedding
 from llama_index.llms.openai import OpenAI
 
-from runguard_core import CallFilter, CallRecord, Guard
+from runguard_core import Guard
 from runguard_core.testing import FakeProvider, Reply, Request, ToolUse
 from runguard_llama_index import instrument, uninstrument
 
-Serve = Callable[..., FakeProvider]
 Guarded = Callable[..., Guard]
 HI = [ChatMessage("hi there")]
 USED = {"input_tokens": 100, "output_tokens": 20}
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start providers; close them at the end."""
-    started: list[FakeProvider] = []
-
-    def start(script: Any = None) -> FakeProvider:
-        provider = FakeProvider(script or [Reply(**USED)]).start()
-        started.append(provider)
-        return provider
-
-    yield start
-    for provider in started:
-        provider.close()
 
 
 @pytest.fixture(autouse=True)
@@ -75,23 +59,6 @@ def embeddings(provider: FakeProvider) -> OpenAIEmbedding:
     return OpenAIEmbedding(model="text-embedding-3-small", api_base=provider.openai_url, api_key="x", max_retries=0)
 
 
-def calls(guard: Guard, kind: str = "model") -> list[CallRecord]:
-    """The ledger's calls of a kind."""
-    guard.flush()
-    return [call for call in guard.store.calls(CallFilter()) if call.kind == kind]
-
-
-def states(guard: Guard) -> list[str]:
-    """How the ledger's model calls stand, sorted."""
-    return sorted(call.state.value for call in calls(guard))
-
-
-def tokens(guard: Guard) -> tuple[int, int]:
-    """Input and output tokens of the whole ledger."""
-    usages = [call.settlement.usage for call in calls(guard) if call.settlement and call.settlement.usage]
-    return sum(u.input_tokens for u in usages), sum(u.output_tokens for u in usages)
-
-
 def looking_up(request: Request) -> Reply:
     """Asks for the tool once, answers when it has its result."""
     has_result = any(message.get("role") == "tool" for message in request.body.get("messages", ()))
@@ -105,11 +72,3 @@ def lookup(q: str = "x") -> str:
 
 
 LOOKUP = FunctionTool.from_defaults(lookup)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """LlamaIndex and its clients warn of themselves; ours stay errors."""
-    for item in items:
-        if "integrations/llama_index" in item.path.as_posix():
-            item.add_marker(pytest.mark.filterwarnings("error:::runguard"))
-            item.add_marker(pytest.mark.filterwarnings("ignore"))

@@ -20,7 +20,9 @@ from pydantic import BaseModel
 
 from runguard_core import Budget, Guard, StoppedError
 from runguard_core.testing import FakeProvider, Reply, Request, ToolUse
-from tests.integrations.llama_index.conftest import HI, LOOKUP, Guarded, Serve, calls, embeddings, looking_up, openai, tokens
+from tests.integrations.conftest import Serve
+from tests.integrations.ledger import calls, tokens
+from tests.integrations.llama_index.conftest import HI, LOOKUP, Guarded, embeddings, looking_up, openai
 
 USED = {"input_tokens": 100, "output_tokens": 20}
 DOCUMENTS = [Document(text="the sky is blue"), Document(text="grass is green")]
@@ -148,7 +150,7 @@ def test_a_stop_inside_is_swallowed_and_nothing_is_sent_all_the_same(kind: str, 
         pass
     except Exception as error:  # noqa: BLE001  an engine may report its own trouble with an answer it did not get
         assert "budget" in str(error) or kind == "sub questions"
-    assert provider.request_count - before == len(calls(guard)) <= 2
+    assert 1 <= provider.request_count - before == len(calls(guard)) <= 2
 
 
 def test_identity_agent_turn_tool_run_and_session(guarded: Guarded, serve: Serve) -> None:

@@ -22,24 +22,12 @@ from llama_index.core.tools import FunctionTool
 from runguard_core import Budget, StoppedError
 from runguard_core.testing import Reply
 from runguard_llama_index import instrument, uninstrument
-from tests.integrations.llama_index.conftest import (
-    HI,
-    LOOKUP,
-    Guarded,
-    Serve,
-    calls,
-    looking_up,
-    openai,
-    tokens,
-)  # fmt: skip
+from tests.integrations.conftest import Serve
+from tests.integrations.ledger import calls, certainty, tokens
+from tests.integrations.llama_index.conftest import HI, LOOKUP, Guarded, looking_up, openai
 
 ONE = Budget("1 calls", period="lifetime")
 FIVE = Budget("5 calls", period="lifetime")
-
-
-def certainty(guard: Any) -> list[str]:
-    """Of every posted call."""
-    return [c.settlement.certainty.value for c in calls(guard) if c.settlement is not None and c.state.value == "posted"]
 
 
 def test_i01_streams_ask_for_no_usage(guarded: Guarded, serve: Serve) -> None:

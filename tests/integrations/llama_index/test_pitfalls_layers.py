@@ -10,16 +10,9 @@ from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.core.prompts import PromptTemplate
 
 from runguard_core.testing import Reply
-from tests.integrations.llama_index.conftest import (
-    HI,
-    LOOKUP,
-    USED,
-    Guarded,
-    Serve,
-    calls,
-    openai,
-    tokens,
-)  # fmt: skip
+from tests.integrations.conftest import Serve
+from tests.integrations.ledger import calls, tokens
+from tests.integrations.llama_index.conftest import HI, LOOKUP, USED, Guarded, openai
 
 
 class Wrapper(CustomLLM):

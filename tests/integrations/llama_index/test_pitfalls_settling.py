@@ -5,28 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from typing import Any
 
 import pytest
 from openai import APIError
 
 from runguard_core.testing import Reply
-from tests.integrations.llama_index.conftest import (
-    HI,
-    USED,
-    Guarded,
-    Serve,
-    calls,
-    embeddings,
-    openai,
-    states,
-    tokens,
-)  # fmt: skip
-
-
-def certainty(guard: Any) -> list[str]:
-    """Of every posted call."""
-    return [c.settlement.certainty.value for c in calls(guard) if c.settlement is not None and c.state.value == "posted"]
+from tests.integrations.conftest import Serve
+from tests.integrations.ledger import calls, certainty, states, tokens
+from tests.integrations.llama_index.conftest import HI, USED, Guarded, embeddings, openai
 
 
 def test_i09_a_cancelled_run_is_charged_and_leaves_nothing_pending(guarded: Guarded, serve: Serve) -> None:

@@ -10,7 +10,8 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from runguard_core import StoppedError
-from tests.integrations.llama_index.conftest import Guarded, calls
+from tests.integrations.ledger import calls
+from tests.integrations.llama_index.conftest import Guarded
 
 NODES = [NodeWithScore(node=TextNode(text="the sky is blue"), score=0.5)]
 

@@ -15,9 +15,9 @@ import runguard_litellm
 import runguard_llama_index
 from runguard_core import Guard
 from runguard_core.testing import FakeProvider
-from tests.integrations.litellm.conftest import as_it_was, serve
+from tests.integrations.litellm.conftest import as_it_was
 
-__all__ = ["as_it_was", "serve"]
+__all__ = ["as_it_was"]
 Guarded = Callable[..., Guard]
 litellm.suppress_debug_info = True
 
@@ -46,11 +46,3 @@ def over_litellm(provider: FakeProvider, **more: Any) -> LiteLLM:
 def langchain_chat(provider: FakeProvider, **more: Any) -> ChatOpenAI:
     """LangChain's model."""
     return ChatOpenAI(model="gpt-4o-mini", base_url=provider.openai_url, api_key="x", max_retries=0, **more)  # type: ignore[arg-type]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The frameworks warn of themselves; ours stay errors."""
-    for item in items:
-        if "integrations/together" in item.path.as_posix():
-            item.add_marker(pytest.mark.filterwarnings("error:::runguard"))
-            item.add_marker(pytest.mark.filterwarnings("ignore"))

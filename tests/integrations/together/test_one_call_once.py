@@ -17,7 +17,9 @@ from llama_index.core.tools import FunctionTool
 
 from runguard_core import Budget, StoppedError
 from runguard_core.testing import FakeProvider, Reply, Request, ToolUse
-from tests.integrations.litellm.conftest import Serve, calls, run, states, tokens
+from tests.integrations.conftest import Serve
+from tests.integrations.ledger import calls, states, tokens
+from tests.integrations.litellm.conftest import run
 from tests.integrations.together.conftest import Guarded, langchain_chat, over_litellm
 
 HI = [ChatMessage("hi")]
