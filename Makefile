@@ -14,7 +14,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-lowest check bench explore matrix clean
 help: ## show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "RunGuard needs Python 3.11, 3.12 or 3.13: none was found. Set PYTHON=/path/to/python." >&2; exit 1; }
@@ -40,14 +40,16 @@ test: $(DEV) $(LLAMA)/.installed ## run all tests with branch coverage, in both 
 	$(BIN)/python -m pytest --cov --cov-report=term
 	$(LLAMA)/bin/python -m pytest tests/integrations/llama_index --cov=integrations/runguard_llama_index --cov-report=term
 
-test-lowest: ## run each adapter's tests with the oldest versions it promises to work with
-	@test -n "$(PYTHON)"
-	@for name in langchain litellm llama_index; do \
-		env=$(VENV)-lowest-$$name; echo "== $$name"; test -x $$env/bin/python || $(PYTHON) -m venv $$env || exit 1; \
-		extra=$${name/langchain/langchain,test}; extra=$${extra/litellm/litellm,langchain,test}; extra=$${extra/llama_index/dev-llama-index}; \
-		more=; test $$name != litellm || more='litellm[proxy] langchain-litellm tenacity'; test $$name != langchain || more=langchain-anthropic; \
-		$$env/bin/python $(PIP) -c tests/lowest/$$name.txt -e ".[$$extra]" $$more && \
-		$$env/bin/python -m pytest -q tests/integrations/$$name || exit 1; done
+# What each adapter's own environment needs beside the oldest versions in tests/lowest.
+lowest-langchain: NEEDS = -e '.[langchain,test]' langchain-anthropic
+lowest-litellm: NEEDS = -e '.[litellm,langchain,test]' 'litellm[proxy]' langchain-litellm tenacity
+lowest-llama_index: NEEDS = -e '.[dev-llama-index]'
+lowest-%:
+	@test -x $(VENV)-$@/bin/python || $(PYTHON) -m venv $(VENV)-$@
+	$(VENV)-$@/bin/python $(PIP) -c tests/lowest/$*.txt $(NEEDS)
+	$(VENV)-$@/bin/python -m pytest -q tests/integrations/$*
+
+test-lowest: lowest-langchain lowest-litellm lowest-llama_index ## run each adapter's tests with the oldest versions it promises
 
 check: $(DEV) ## lint, format, types, import contracts
 	$(BIN)/ruff check .
