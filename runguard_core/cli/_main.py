@@ -7,10 +7,18 @@ from typing import Annotated
 
 import typer
 
-from runguard_core.cli import _acting, _doctor, _reading, _run
+from runguard_core.cli import _acting, _doctor, _reading, _run, _shadow
 from runguard_core.cli._app import app, out
 
-_TABLE = (_acting, _doctor, _reading, _run)
+_TABLE = (_acting, _doctor, _reading, _run, _shadow)
+#: How `runguard --help` lists the commands; those not named here come last.
+PANELS = {
+    "Begin": ("demo", "run", "doctor", "policy"),
+    "See what was spent, and why": ("sessions", "explain", "report", "budget", "trips"),
+    "Find the right rules": ("shadow",),
+    "Decide": ("kill", "reset"),
+    "Look after the ledger": ("verify", "prices"),
+}
 
 
 def _version(wanted: bool) -> None:
@@ -40,6 +48,20 @@ def demo_command() -> None:
     from runguard_core.cli._demo import run_demo  # noqa: PLC0415  imports LangChain
 
     raise typer.Exit(run_demo(out))
+
+
+def _arrange() -> None:
+    """Commands in the order and under the headings of PANELS."""
+    heading = {name: panel for panel, names in PANELS.items() for name in names}
+    place = {name: number for number, name in enumerate(heading)}
+    app.registered_commands.sort(key=lambda command: place.get(command.name or "", len(place)))
+    for command in app.registered_commands:
+        command.rich_help_panel = heading.get(command.name or "", "More")
+    for group in app.registered_groups:
+        group.rich_help_panel = heading.get(str(group.name), "More")
+
+
+_arrange()
 
 
 def main() -> None:

@@ -82,7 +82,8 @@ def refuse(engine: Engine, it: Candidate, refusal: Refusal, claims: list[Claim])
     said = [
         ev.event(ev.CALL_REFUSED, ev.STOP, str(error), it.who, it.at, budget=error.budget, unit=error.unit,
                  limit=str(error.limit), posted=str(error.posted), pending=str(error.pending),
-                 requested=str(error.requested), retry=error.retry, model=getattr(it.call, "model", None))
+                 requested=str(error.requested), retry=error.retry, model=getattr(it.call, "model", None),
+                 account=refusal.hold.account.key)
     ]  # fmt: skip
     if error.retry == RETRY_WHEN_SETTLED:
         engine.announce(said)

@@ -112,7 +112,7 @@ class Session:
         found, account = self._budget(wanted.unit, budget)
         said = ev.event(
             ev.LIMIT_CHANGED, ev.NOTICE, f"limit of {account.title} is now {wanted}{' by ' + by if by else ''}",
-            self.attribution, at, budget=found.name, limit=str(wanted.amount), by=by, reason=reason,
+            self.attribution, at, budget=found.name, limit=str(wanted.amount), by=by, reason=reason, account=account.key,
         )  # fmt: skip
         override = LimitOverride(
             account_key=account.key, limit=wanted.amount, by=by or "unknown", reason=reason, since=at, until=until

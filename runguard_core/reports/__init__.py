@@ -5,20 +5,24 @@ from runguard_core.reports._documents import (
     call_json,
     event_json,
     explained_json,
+    grade_json,
     latch_json,
     session_json,
     spend_json,
     usd,
 )
 from runguard_core.reports._explaining import Explained, OriginCost, RunExplained, Turn, explain
+from runguard_core.reports._grading import Grade, Sign, grade
 from runguard_core.reports._spending import SPECIAL_KEYS, SessionRow, Spend, sessions, spending, total
 
 __all__ = [
     "SPECIAL_KEYS",
     "Explained",
+    "Grade",
     "OriginCost",
     "RunExplained",
     "SessionRow",
+    "Sign",
     "Spend",
     "Turn",
     "account_json",
@@ -26,6 +30,8 @@ __all__ = [
     "event_json",
     "explain",
     "explained_json",
+    "grade",
+    "grade_json",
     "latch_json",
     "session_json",
     "sessions",

@@ -8,6 +8,7 @@ from runguard_core.budgets import in_units
 from runguard_core.ledger import AccountRow, CallRecord, Event, Latch
 from runguard_core.money import nanos_to_usd
 from runguard_core.reports._explaining import Explained
+from runguard_core.reports._grading import Grade, Sign
 from runguard_core.reports._spending import SessionRow, Spend
 from runguard_core.usage import USAGE_FIELDS
 
@@ -109,4 +110,25 @@ def latch_json(latch: Latch) -> dict[str, Any]:
         "scope": f"{latch.scope_kind}:{latch.scope_id}", "state": latch.state.value, "rule": latch.rule,
         "reason": latch.reason, "since": latch.since.isoformat(),
         "until": latch.until.isoformat() if latch.until else None, "session": latch.session, "by": latch.by,
+    }  # fmt: skip
+
+
+def grade_json(row: Grade) -> dict[str, Any]:
+    """A rule's record; ratios are 0 to 1, None without a case."""
+    return {
+        "rule": row.rule, "stop_count": row.stop_count, "override_count": row.override_count,
+        "override_ratio": row.override_ratio, "vindicated_count": row.vindicated_count, "would_count": row.would_count,
+        "finished_count": row.finished_count, "saved_usd": usd(row.saved_nanos),
+        "wrongly_saved_usd": usd(row.wrongly_saved_nanos), "wrong_ratio": row.wrong_ratio, "proposal": row.proposal,
+        "signs": [_sign_json(sign) for sign in row.signs],
+    }  # fmt: skip
+
+
+def _sign_json(sign: Sign) -> dict[str, Any]:
+    event, override = sign.event, sign.overridden_by
+    return {
+        "run": event.run, "session": event.session, "agent": event.agent, "at": event.at.isoformat(), "kind": event.kind,
+        "evidence": event.message, "later_usd": usd(sign.later_nanos), "finished": sign.finished,
+        "overridden_by": None if override is None else {"kind": override.kind, "at": override.at.isoformat(),
+                                                        "by": override.facts.get("by"), "reason": override.facts.get("reason")},
     }  # fmt: skip

@@ -20,7 +20,7 @@ def test_the_pages_of_commands_are_their_help() -> None:
     spec.loader.exec_module(module)
     commands = re.findall(r"^## (.*)$", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
     assert commands == re.findall(r"^## (.*)$", module.text(), re.MULTILINE)
-    assert len(commands) == 18
+    assert len(commands) == len(set(commands)) > 15
 
 
 def test_links_in_pages_lead_somewhere() -> None:
