@@ -33,6 +33,7 @@ from runguard_core.detectors import (
     Fingerprint,
     Repetition,
     Severity,
+    Step,
     ToolRule,
     Watch,
     default_detectors,
@@ -81,12 +82,14 @@ def judge(run: Run) -> Judged:
         if stopped_at is not None:
             continue
         watch = watches.setdefault(agent, Watch(default_detectors()))
-        before = watch.before(name, mark)
-        if before is not None and before.severity is Severity.STOP:
-            stopped_at, stop_rule = index, before.rule
+        step = Step(name, mark)
+        before = watch.before(step)
+        if before and before[-1].severity is Severity.STOP:
+            stopped_at, stop_rule = index, before[-1].rule
             continue
-        after = watch.finish(watch.begin(name, mark), event.get("result_sha1"), None)
-        warned += [verdict.rule for verdict in (before, after) if verdict is not None]
+        watch.begin(step)
+        after = watch.finish(step, event.get("result_sha1"), None)
+        warned += [verdict.rule for verdict in (*before, *after)]
     return Judged(
         stop=stopped_at is not None,
         warn=stopped_at is not None or bool(warned),
@@ -169,16 +172,18 @@ def on_recordings() -> dict[str, Any]:
     return found
 
 
-def microseconds(watch: Watch, step: Callable[[int], tuple[str, str, str]], window: int = 200) -> dict[str, float]:
+def microseconds(watch: Watch, next_call: Callable[[int], tuple[str, str, str]], window: int = 200) -> dict[str, float]:
     """Median of before + begin + finish in the calls after each mark."""
     found, done = {}, 0
     for mark in (100, 5000, 50_000):
         samples = []
         while done < mark + window:
-            tool, asked, result = step(done)
+            tool, asked, result = next_call(done)
             start = time.perf_counter_ns()
-            watch.before(tool, asked)
-            watch.finish(watch.begin(tool, asked), result, None)
+            step = Step(tool, asked)
+            watch.before(step)
+            watch.begin(step)
+            watch.finish(step, result, None)
             if done >= mark:
                 samples.append(time.perf_counter_ns() - start)
             done += 1

@@ -6,7 +6,7 @@ from runguard_core.attribution import Attribution, read_attribution
 from runguard_core.budgets import Budget, Mode, Period
 from runguard_core.calls import ModelCall, Outcome, OutcomeKind, PromptPart, RunSummary, ToolCall, ToolUse
 from runguard_core.clock import Clock, SystemClock
-from runguard_core.detectors import Detector, Severity, Verdict
+from runguard_core.detectors import Detector, History, Severity, Step, Verdict
 from runguard_core.errors import (
     LedgerError,
     PolicyError,
@@ -37,6 +37,7 @@ __all__ = [
     "Detector",
     "Event",
     "Guard",
+    "History",
     "LedgerError",
     "Mode",
     "ModelCall",
@@ -53,6 +54,7 @@ __all__ = [
     "RunguardError",
     "Session",
     "Severity",
+    "Step",
     "StoppedError",
     "Store",
     "StoreError",

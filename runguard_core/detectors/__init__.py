@@ -8,6 +8,7 @@ from runguard_core.detectors._signature import (
     DEFAULT_VOLATILE_KEYS,
     Fingerprint,
     error_mark,
+    is_empty,
     result_mark,
     signature,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "canonical",
     "default_detectors",
     "error_mark",
+    "is_empty",
     "result_mark",
     "signature",
 ]

@@ -21,11 +21,11 @@ class ErrorStreak:
     stop_after: int = 5
     rule: str = "error_streak"
 
-    def before(self, history: History, tool: str, signature: str) -> Verdict | None:
+    def before(self, history: History, step: Step) -> Verdict | None:
         """Judge the next call of the tool."""
-        if tool != history.error_tool or history.error_count < self.stop_after:
+        if step.tool != history.error_tool or history.error_count < self.stop_after:
             return None
-        evidence = f"{tool} failed the same way {history.error_count} times in a row and would be called again"
+        evidence = f"{step.tool} failed the same way {history.error_count} times in a row and would be called again"
         return self._verdict(Severity.STOP, evidence, history)
 
     def after(self, history: History, step: Step) -> Verdict | None:

@@ -16,19 +16,25 @@ MAX_STEPS = 128
 
 @dataclass(slots=True)
 class Step:
-    """One tool call.
+    """One tool call: a candidate before admission, then a place in the history.
 
     Attributes:
         tool: its name; signature: its digest.
+        sketch: digests of what its arguments are made of, for likeness; empty where no detector reads it.
+        turn: number of the turn that asked for it, 0 when unknown.
         result: mark of the result; error: mark of the failure. Both None while it runs or when nobody said.
+        is_empty: whether the result holds nothing.
         is_finished: whether its end is known.
         agreed: per period, how many outcomes up to this one equal those a period earlier, as far as asked.
     """
 
     tool: str
     signature: str
+    sketch: frozenset[int] = frozenset()
+    turn: int = 0
     result: str | None = None
     error: str | None = None
+    is_empty: bool = False
     is_finished: bool = False
     agreed: dict[int, int] = field(default_factory=dict)
 
@@ -107,18 +113,16 @@ class History:
             step.agreed[period] = count
         return min(count, limit)
 
-    def begin(self, tool: str, signature: str) -> Step:
+    def begin(self, step: Step) -> None:
         """Add a call that starts now."""
-        step = Step(tool, signature)
         for period in range(1, MAX_PERIOD + 1):
-            self._matched[period] = self.would_match(period, signature)
+            self._matched[period] = self.would_match(period, step.signature)
         self._recent.append(step)
         self.step_count += 1
-        return step
 
-    def finish(self, step: Step, result: str | None, error: str | None) -> None:
+    def finish(self, step: Step, result: str | None, error: str | None, *, is_empty: bool = False) -> None:
         """A call has ended; the order of ends may differ from the order of starts."""
-        step.result, step.error, step.is_finished = result, error, True
+        step.result, step.error, step.is_empty, step.is_finished = result, error, is_empty, True
         if error is None:
             if step.tool == self.error_tool:
                 self.error_tool, self.error_mark, self.error_count = "", "", 0

@@ -29,9 +29,9 @@ class Repeat:
     stop_after: int = 3
     rule: str = "repeat"
 
-    def before(self, history: History, tool: str, signature: str) -> Verdict | None:
+    def before(self, history: History, step: Step) -> Verdict | None:
         """Judge the next call; changes nothing."""
-        return judge_round(self.rule, history, tool, signature, period=1, stop_after=self.stop_after)
+        return judge_round(self.rule, history, step, period=1, stop_after=self.stop_after)
 
     def after(self, history: History, step: Step) -> Verdict | None:
         """Judge a call that has just ended."""
@@ -58,10 +58,10 @@ class Cycle:
     stop_after: int = 3
     rule: str = "cycle"
 
-    def before(self, history: History, tool: str, signature: str) -> Verdict | None:
+    def before(self, history: History, step: Step) -> Verdict | None:
         """Judge the next call; the shortest round is named."""
         for period in range(2, self.max_period + 1):
-            found = judge_round(self.rule, history, tool, signature, period=period, stop_after=self.stop_after)
+            found = judge_round(self.rule, history, step, period=period, stop_after=self.stop_after)
             if found is not None:
                 return found
         return None
@@ -85,10 +85,10 @@ class Cycle:
         return None
 
 
-def judge_round(rule: str, history: History, tool: str, signature: str, *, period: int, stop_after: int) -> Verdict | None:
+def judge_round(rule: str, history: History, step: Step, *, period: int, stop_after: int) -> Verdict | None:
     """A stop, when this call would complete round number `stop_after` and nothing has changed from round to round."""
     needed = period * (stop_after - 1)
-    matched = history.would_match(period, signature)
+    matched = history.would_match(period, step.signature)
     if matched < needed or (period > 1 and is_uniform(history, period)):
         return None
     agree = history.outcomes_agree(period, needed - 1)
@@ -97,8 +97,8 @@ def judge_round(rule: str, history: History, tool: str, signature: str, *, perio
     rounds = (matched if agree is None else history.agreed(period, matched - 1) + 1) // period + 1
     outcomes = "equal results" if agree else "no result reported"
     if period == 1:
-        evidence = f"{tool} would be called for the {ordinal(rounds)} time in a row with equal arguments and {outcomes}"
-        marks: tuple[str, ...] = (signature,)
+        evidence = f"{step.tool} would be called for the {ordinal(rounds)} time in a row with equal arguments and {outcomes}"
+        marks: tuple[str, ...] = (step.signature,)
     else:
         names = " -> ".join(round_names(history, period))
         evidence = f"the round {names} would be made for the {ordinal(rounds)} time with equal arguments and {outcomes}"

@@ -21,6 +21,8 @@ DEFAULT_VOLATILE_KEYS = frozenset({
     "requestedat", "now", "currenttime", "thought", "thoughts", "reasoning", "rationale", "runmanager", "callid", "toolcallid",
 })  # fmt: skip
 _DIGEST_CHARS = 32
+#: A longer text says more than "nothing".
+_SAYING_CHARS = 32
 
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\b")
 _STAMP = re.compile(
@@ -67,6 +69,22 @@ def result_mark(result: Any, fingerprint: Fingerprint) -> str:
     """Digest of a result without what changes by itself: time stamps, ids, durations."""
     text = bounded(result) if isinstance(result, str) else canonical(result, DEFAULT_VOLATILE_KEYS)
     return fingerprint.text(_steady(text))
+
+
+#: Texts by which tools say that there is nothing.
+_NOTHING = frozenset({"", "none", "null", "nil", "undefined", "[]", "{}", "()", "''", '""', "no results", "no result", "n/a"})
+
+
+def is_empty(result: Any) -> bool:
+    """Whether a result holds nothing: None, an empty container, or a short text that says so."""
+    if isinstance(result, str):
+        return len(result) < _SAYING_CHARS and result.strip().rstrip(".").lower() in _NOTHING
+    if isinstance(result, (bool, int, float)):
+        return False
+    try:
+        return result is None or len(result) == 0
+    except Exception:  # noqa: BLE001  no length, or a caller's `__len__` that raises
+        return False
 
 
 def _steady(text: str) -> str:

@@ -22,12 +22,12 @@ class Detector(Protocol):
         """Name of the rule, as in verdicts and policies."""
         ...
 
-    def before(self, history: History, tool: str, signature: str) -> Verdict | None:
-        """Judge the next call, before it is made; changes nothing."""
+    def before(self, history: History, step: Step) -> Verdict | None:
+        """Judge the candidate, which is not in the history yet; changes nothing. A stop refuses it."""
         ...
 
     def after(self, history: History, step: Step) -> Verdict | None:
-        """Judge a call that has just ended."""
+        """Judge a call that has just ended. A stop latches the run: its next call of any kind is refused."""
         ...
 
 
@@ -72,39 +72,35 @@ class Watch:
         self._detectors, self._rules = detectors, rules
         self._taken: dict[str, Repetition] = {}
 
-    def before(self, tool: str, signature: str) -> Verdict | None:
-        """The severest verdict on the next call; None when there is nothing to say."""
-        if self.repetition(tool) is Repetition.EXEMPT:
-            return None
-        found: Verdict | None = None
-        for detector in self._detectors:
-            verdict = detector.before(self.history, tool, signature)
-            if verdict is not None:
-                verdict = self._softened(verdict, tool)
-            if verdict is not None and (found is None or verdict.severity is Severity.STOP):
-                found = verdict
-                if verdict.severity is Severity.STOP:
-                    break
-        return found
+    def before(self, step: Step) -> list[Verdict]:
+        """What is said of the candidate, a stop last and alone of its kind; empty when there is nothing to say."""
+        if self.repetition(step.tool) is Repetition.EXEMPT:
+            return []
+        return self._said([d.before(self.history, step) for d in self._detectors], step)
 
-    def begin(self, tool: str, signature: str) -> Step | None:
-        """The call starts; None for exempt tools, which leave no trace."""
-        return None if self.repetition(tool) is Repetition.EXEMPT else self.history.begin(tool, signature)
+    def begin(self, step: Step) -> None:
+        """The candidate starts; exempt tools leave no trace."""
+        if self.repetition(step.tool) is not Repetition.EXEMPT:
+            self.history.begin(step)
 
-    def finish(self, step: Step | None, result: str | None, error: str | None) -> Verdict | None:
-        """The call has ended; the first warning, if any."""
-        if step is None:
-            return None
-        self.history.finish(step, result, error)
-        if self.repetition(step.tool) is Repetition.POLL and error is None:
-            return None
-        for detector in self._detectors:
-            verdict = detector.after(self.history, step)
-            if verdict is not None:
-                verdict = self._softened(verdict, step.tool)
-            if verdict is not None:
-                return verdict
-        return None
+    def finish(self, step: Step, result: str | None, error: str | None, *, is_empty: bool = False) -> list[Verdict]:
+        """The call has ended; what is said of it, as in `before`."""
+        taken = self.repetition(step.tool)
+        if taken is Repetition.EXEMPT:
+            return []
+        self.history.finish(step, result, error, is_empty=is_empty)
+        if taken is Repetition.POLL and error is None:
+            return []
+        return self._said([d.after(self.history, step) for d in self._detectors], step)
+
+    def _said(self, found: Sequence[Verdict | None], step: Step) -> list[Verdict]:
+        if not any(found):
+            return []
+        softened = [self._softened(verdict, step.tool) for verdict in found if verdict is not None]
+        said = [verdict for verdict in softened if verdict is not None]
+        stop = next((verdict for verdict in said if verdict.severity is Severity.STOP), None)
+        warned = [verdict for verdict in said if verdict.severity is Severity.WARN]
+        return warned if stop is None else [*warned, stop]
 
     def repetition(self, tool: str) -> Repetition:
         """How the policy takes this tool's repetitions."""

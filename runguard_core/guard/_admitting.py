@@ -135,6 +135,6 @@ def _admitted(
     reservation = Reservation(engine, it, priced, record, holds)
     engine.pending[it.call_id] = reservation
     reservation.max_output_tokens = output_cap(it.call, priced.quote, engine.rules)
-    if it.signature is not None:
-        reservation.step = it.lane.watch.begin(record.name, it.signature)
+    if it.step is not None:
+        it.lane.watch.begin(it.step)
     return reservation

@@ -2,24 +2,58 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
 from runguard_core import breaker
 from runguard_core import events as ev
 from runguard_core.budgets import Mode
-from runguard_core.calls import ToolCall
-from runguard_core.detectors import Severity, Verdict, signature
+from runguard_core.calls import Outcome, ToolCall, ToolUse
+from runguard_core.detectors import Severity, Step, Verdict, error_mark, is_empty, result_mark, signature
 from runguard_core.guard import _refusing as refusing
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
 
+_log = logging.getLogger("runguard")
+
 
 def check_loops(engine: Engine, it: Candidate, call: ToolCall) -> None:
     """Judge a tool call by the history of its agent instance, and as a probe by what tripped before."""
-    it.signature = signature(call, engine.fingerprint)
-    verdict = it.lane.watch.before(call.name, it.signature)
-    if verdict is not None:
+    step = it.step = Step(call.name, signature(call, engine.fingerprint), turn=it.lane.turn_count)
+    for verdict in it.lane.watch.before(step):
         act_on(engine, it, verdict)
     if it.state.is_probe:
-        check_probe(engine, it, (it.signature,))
+        check_probe(engine, it, (step.signature,))
+
+
+def end_step(engine: Engine, it: Candidate, call: ToolCall, outcome: Outcome) -> Outcome:
+    """A tool call has ended: judge it, and keep of its result only digest and size.
+
+    A stop latches the run, so that its next call of any kind is refused; this one is over, nothing is raised.
+    """
+    failed = error_mark(call.name, outcome.error, engine.fingerprint) if outcome.error else None
+    mark = result_mark(outcome.result, engine.fingerprint) if failed is None else None
+    chars = outcome.output_chars or (len(outcome.result) if isinstance(outcome.result, str) else 0)
+    use = ToolUse(name=call.name, signature=it.signature or "", result_hash=mark, result_chars=chars)
+    with it.state.lock:
+        it.state.tool_uses.append(use)
+    if it.step is not None:
+        said = it.lane.watch.finish(it.step, mark, failed, is_empty=failed is None and is_empty(outcome.result))
+        _act_after(engine, it, said, failed)
+    return replace(outcome, output_text_hash=mark, output_chars=chars, result=None)
+
+
+def _act_after(engine: Engine, it: Candidate, said: Sequence[Verdict], failed: str | None) -> None:
+    if not said and not (it.state.is_probe and failed):
+        return
+    try:
+        for verdict in said:
+            act_on(engine, it, verdict)
+        if it.state.is_probe and failed is not None:
+            check_probe(engine, it, (failed,))
+    except Exception as stop:  # noqa: BLE001  a stop is latched now, and what else went wrong must not keep the call from being posted
+        _log.info("RunGuard: %s", stop)
 
 
 def check_probe(engine: Engine, it: Candidate, marks: tuple[str, ...]) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from runguard_core import events as ev
 from runguard_core.attribution import Attribution
-from runguard_core.calls import Call, Certainty, ModelCall, Outcome, OutcomeKind, ToolCall, ToolUse
-from runguard_core.detectors import error_mark, result_mark
+from runguard_core.calls import Call, Certainty, ModelCall, Outcome, OutcomeKind, ToolCall
 from runguard_core.errors import LedgerError, StoreError
-from runguard_core.guard._judging import act_on, check_probe
+from runguard_core.guard._judging import end_step
 from runguard_core.guard._refusing import overrun_event
 from runguard_core.guard._settling import Charge, charge_of, settlement_of, void_of
 from runguard_core.ledger import Applied, CallRecord, Event, Hold, Settlement
@@ -36,7 +34,6 @@ class Reservation:
         attribution: who pays, with turn and loop filled in.
         max_output_tokens: lower the request's limit to this, where the adapter can; None: leave it.
         started: reading of the stopwatch at admission, seconds.
-        step: the tool call's place in its history.
         settled: whether it has been posted or voided for good; is_abandoned: charged for want of an outcome.
         by: the adapter that reserved, "" for plain Python.
         is_claimed: an adapter further in has taken the call over, or part of the answer has been seen: nobody may.
@@ -60,7 +57,6 @@ class Reservation:
         "settled",
         "settlement",
         "started",
-        "step",
     )  # fmt: skip
 
     def __init__(
@@ -77,7 +73,6 @@ class Reservation:
         self.quote: Quote | None = priced.quote if priced else None
         self._counted_nanos = (priced.quote.nanos or 0) if priced else 0
         self.max_output_tokens: int | None = None
-        self.step: Any = None
         self.settled = self.is_abandoned = self.is_claimed = False
         self.by = ""
         self.settlement: Settlement | None = None
@@ -149,7 +144,7 @@ class Reservation:
         engine = self._engine
         at, seconds = engine.clock.now(), engine.clock.monotonic() - self.started
         if isinstance(it.call, ToolCall):
-            outcome = self._finish_tool(it, it.call, outcome)
+            outcome = end_step(engine, it, it.call, outcome)
         charge = self._charge(it, quote, outcome)
         if charge is None:
             self.settlement = void_of(outcome, at, seconds)
@@ -219,25 +214,6 @@ class Reservation:
             said = (*said, late)
             engine.announce([late])
         engine.dispatcher.send(said)
-
-    def _finish_tool(self, it: Candidate, call: ToolCall, outcome: Outcome) -> Outcome:
-        """Digest the result for the detectors and keep only digest and size."""
-        engine = self._engine
-        failed = error_mark(call.name, outcome.error, engine.fingerprint) if outcome.error else None
-        mark = result_mark(outcome.result, engine.fingerprint) if failed is None else None
-        chars = outcome.output_chars or (len(outcome.result) if isinstance(outcome.result, str) else 0)
-        verdict = it.lane.watch.finish(self.step, mark, failed)
-        use = ToolUse(name=call.name, signature=it.signature or "", result_hash=mark, result_chars=chars)
-        with it.state.lock:
-            it.state.tool_uses.append(use)
-        try:
-            if verdict is not None:
-                act_on(engine, it, verdict)
-            if it.state.is_probe and failed is not None:
-                check_probe(engine, it, (failed,))
-        except Exception as stop:  # noqa: BLE001  the run is latched now; its next call is refused, this one is over
-            _log.info("RunGuard: %s", stop)
-        return replace(outcome, output_text_hash=mark, output_chars=chars, result=None)
 
 
 def _kind_of(error: BaseException) -> OutcomeKind:

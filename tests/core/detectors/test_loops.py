@@ -17,6 +17,7 @@ from runguard_core.detectors import (
     History,
     Repetition,
     Severity,
+    Step,
     ToolRule,
     Verdict,
     Watch,
@@ -35,14 +36,22 @@ def play(shape: Shape, rules: tuple[ToolRule, ...] = ()) -> tuple[int | None, Ve
     watch, warned = Watch(default_detectors(), rules), []
     for index, (tool, arguments, result) in enumerate(shape):
         mark = signature(ToolCall(name=tool, arguments=arguments), KEY)
-        verdict = watch.before(tool, mark)
-        if verdict is not None and verdict.severity is Severity.STOP:
-            return index, verdict, warned
-        step = watch.begin(tool, mark)
+        step = Step(tool, mark)
+        said = watch.before(step)
+        if said and said[-1].severity is Severity.STOP:
+            return index, said[-1], warned
+        watch.begin(step)
         failed = error_mark(tool, str(result), KEY) if isinstance(result, Exception) else None
         after = watch.finish(step, None if failed or result is None else result_mark(result, KEY), failed)
-        warned += [found.rule for found in (verdict, after) if found is not None]
+        warned += [found.rule for found in (*said, *after)]
     return None, None, warned
+
+
+def done(history: History, tool: str, result: str) -> None:
+    """A step that begins and ends at once."""
+    step = Step(tool, tool)
+    history.begin(step)
+    history.finish(step, result, None)
 
 
 LOOPS: dict[str, tuple[list[tuple[str, Any, Any]], int, str]] = {
@@ -106,13 +115,13 @@ def test_the_policy_says_how_a_tools_repetition_is_taken(rule: Repetition, stops
 def test_parallel_calls_in_flight_are_no_evidence() -> None:
     """Five equal calls at once, none of them answered yet: nothing is known to be equal."""
     watch = Watch(default_detectors())
-    steps = []
-    for _ in range(5):
-        assert watch.before("f", "same") is None
-        steps.append(watch.begin("f", "same"))
+    steps = [Step("f", "same") for _ in range(5)]
+    for step in steps:
+        assert not watch.before(step)
+        watch.begin(step)
     for step in reversed(steps):
         watch.finish(step, "equal", None)
-    assert watch.before("f", "same") is not None
+    assert watch.before(Step("f", "same"))
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), max_size=60))
@@ -120,7 +129,7 @@ def test_the_incremental_history_agrees_with_counting_from_scratch(steps: list[t
     """For every period, after every step."""
     history = History()
     for index, (tool, result) in enumerate(steps):
-        history.finish(history.begin(tool, tool), result, None)
+        done(history, tool, result)
         names = [name for name, _ in steps[: index + 1]]
         for period in range(1, MAX_PERIOD + 1):
             count = 0
@@ -133,7 +142,7 @@ def test_memory_is_bounded_and_streaks_count_on() -> None:
     """Ten thousand steps are remembered as a number."""
     history = History()
     for _ in range(10_000):
-        history.finish(history.begin("f", "s"), "r", None)
+        done(history, "f", "r")
     assert len(history._recent) == MAX_STEPS
     assert history.matched(1) == 9999
 

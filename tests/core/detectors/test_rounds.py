@@ -16,6 +16,7 @@ from runguard_core.detectors import (
     Repeat,
     Repetition,
     Severity,
+    Step,
     ToolRule,
     Verdict,
     Watch,
@@ -29,12 +30,12 @@ def play(calls: list[tuple[str, str]], rules: tuple[ToolRule, ...] = (), by: tup
     """All that was said of (tool, result) calls up to the first stop, which comes last."""
     watch, said = Watch(by or default_detectors(), rules), []
     for tool, result in calls:
-        before = watch.before(tool, tool)
-        said += [before] if before is not None else []
-        if before is not None and before.severity is Severity.STOP:
+        step = Step(tool, tool)
+        said += watch.before(step)
+        if is_stopped(said):
             break
-        after = watch.finish(watch.begin(tool, tool), result, None)
-        said += [after] if after is not None else []
+        watch.begin(step)
+        said += watch.finish(step, result, None)
     return said
 
 
@@ -100,11 +101,13 @@ def test_what_a_repeat_says_can_be_counted_again(calls: list[tuple[str, str]]) -
     watch = Watch((Repeat(),), (ToolRule("*", Repetition.OBSERVE),))
     for index, (tool, result) in enumerate(calls):
         equal = _tail(calls[:index])
-        verdict = watch.before(tool, tool)
+        step = Step(tool, tool)
+        verdict = next(iter(watch.before(step)), None)
         is_third = index > 1 and tool == calls[index - 1][0] and equal >= 2
         assert (verdict is not None) is is_third
         assert verdict is None or verdict.repeat_count == equal + 1
-        after = watch.finish(watch.begin(tool, tool), result, None)
+        watch.begin(step)
+        after = next(iter(watch.finish(step, result, None)), None)
         equal = _tail(calls[: index + 1])
         assert (after is not None) is (equal >= 2)
         assert after is None or after.repeat_count == equal
@@ -124,7 +127,9 @@ def test_agreement_kept_with_the_steps_equals_counting_from_scratch(calls: list[
     history, open_steps = History(), []
     shuffle = chance.shuffle  # type: ignore[attr-defined]
     for tool, result in calls:
-        open_steps.append((history.begin(tool, tool), result))
+        begun = Step(tool, tool)
+        history.begin(begun)
+        open_steps.append((begun, result))
         shuffle(open_steps)
         if len(open_steps) > 2:
             step, mark = open_steps.pop()
@@ -144,18 +149,18 @@ def _counted(history: History, period: int) -> int:
 def test_a_parallel_fan_out_over_items_is_left_alone() -> None:
     """Thirty different calls at once, the same answer to each, ended in the opposite order."""
     watch = Watch(default_detectors())
-    steps = []
-    for index in range(30):
-        assert watch.before("fetch", f"item {index}") is None
-        steps.append(watch.begin("fetch", f"item {index}"))
-    assert [watch.finish(step, "ok", None) for step in reversed(steps)] == [None] * 30
+    steps = [Step("fetch", f"item {index}") for index in range(30)]
+    for step in steps:
+        assert not watch.before(step)
+        watch.begin(step)
+    assert not any(watch.finish(step, "ok", None) for step in reversed(steps))
 
 
 def test_names_without_end_are_not_kept() -> None:
     """A model may invent tools for ever."""
     watch = Watch(default_detectors(), (POLL,))
     for index in range(5000):
-        watch.before(f"get_{index}", "s")
+        watch.before(Step(f"get_{index}", "s"))
     assert len(watch._taken) <= 1000
     assert watch.repetition("get_1") is Repetition.POLL
 
@@ -164,5 +169,6 @@ def test_equal_calls_in_flight_are_never_stopped_however_many() -> None:
     """Awaited is not the same as never reported: only the latter counts towards twice the limit."""
     watch = Watch(default_detectors())
     for _ in range(20):
-        assert watch.before("f", "s") is None
-        watch.begin("f", "s")
+        step = Step("f", "s")
+        assert not watch.before(step)
+        watch.begin(step)
