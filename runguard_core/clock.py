@@ -28,6 +28,4 @@ class SystemClock:
         """Wall time in UTC."""
         return datetime.now(UTC)
 
-    def monotonic(self) -> float:
-        """Seconds of `time.monotonic`."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)

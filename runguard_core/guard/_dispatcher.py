@@ -21,6 +21,17 @@ Listener = Callable[[Event], Any]
 _log = logging.getLogger("runguard")
 _CLOSE = object()
 _DRAIN_SECONDS = 5.0
+#: Grows in the child of a fork, where the threads of the parent do not run.
+_generation = 0
+
+
+def _forked() -> None:
+    global _generation  # noqa: PLW0603  one number a process
+    _generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Dispatcher:
@@ -32,7 +43,7 @@ class Dispatcher:
         self._beat, self._beat_seconds = beat, beat_seconds
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._pid = 0
+        self._started_in = -1
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -63,18 +74,18 @@ class Dispatcher:
 
     def start(self) -> None:
         """Make sure the thread runs (again, after a fork)."""
-        if self._pid == os.getpid():
+        if self._started_in == _generation:
             return
         with self._lock:
-            if self._pid != os.getpid():
+            if self._started_in != _generation:
                 self._thread = threading.Thread(target=self._run, name="runguard-dispatch", daemon=True)
-                self._pid = os.getpid()
+                self._started_in = _generation
                 self._thread.start()
 
     def close(self, drain_seconds: float = _DRAIN_SECONDS) -> None:
         """Deliver what is queued, within a bound, and end the thread."""
-        thread, running = self._thread, self._pid == os.getpid()
-        self._pid = 0
+        thread, running = self._thread, self._started_in == _generation
+        self._started_in = -1
         if thread is not None and running and thread is not threading.current_thread():
             self._queue.put(_CLOSE)
             thread.join(drain_seconds)
@@ -82,7 +93,7 @@ class Dispatcher:
 
     def flush(self, seconds: float = _DRAIN_SECONDS) -> bool:
         """Wait until everything queued so far has been delivered; False when that took longer."""
-        if self._thread is None or self._pid != os.getpid():
+        if self._thread is None or self._started_in != _generation:
             return True
         done = threading.Event()
         self._queue.put(done)

@@ -19,36 +19,47 @@ class SteadyClock:
     (windows never reopen anyway).
     """
 
-    __slots__ = ("_clock", "_jumped_at", "_mono", "_wall", "jump_count")
+    __slots__ = ("_calm_until", "_clock", "_jumped_at", "_mono", "_wall", "jump_count", "monotonic")
 
     def __init__(self, clock: Clock) -> None:
         """Anchor both readings now."""
         self._clock = clock
-        self._wall, self._mono = clock.now(), clock.monotonic()
+        self.monotonic = clock.monotonic
         self._jumped_at: float | None = None
         self.jump_count = 0
+        self._anchor(clock.now(), clock.monotonic())
 
     def now(self) -> datetime:
-        """The instant by which windows are chosen (UTC)."""
-        wall, mono = self._clock.now(), self._clock.monotonic()
+        """The instant by which windows are chosen (UTC).
+
+        Within five minutes after the anchor no jump can have been larger than that, so the stopwatch need not be asked.
+        """
+        wall = self._clock.now()
+        if self._wall <= wall <= self._calm_until:
+            self._jumped_at = None
+            return wall
+        return self._held_against(wall, self.monotonic())
+
+    def _anchor(self, wall: datetime, mono: float) -> None:
+        self._wall, self._mono = wall, mono
+        self._calm_until = wall + timedelta(seconds=JUMP_SECONDS)
+
+    def _held_against(self, wall: datetime, mono: float) -> datetime:
         elapsed = mono - self._mono
         ahead = (wall - self._wall).total_seconds() - elapsed
         if ahead <= JUMP_SECONDS:
             if elapsed > JUMP_SECONDS:
-                self._wall, self._mono = wall, mono
+                self._anchor(wall, mono)
             self._jumped_at = None
             return wall
         return self._after_jump(wall, mono, elapsed)
-
-    def monotonic(self) -> float:
-        """Seconds on the stopwatch."""
-        return self._clock.monotonic()
 
     def _after_jump(self, wall: datetime, mono: float, elapsed: float) -> datetime:
         if self._jumped_at is None:
             self._jumped_at = mono
             self.jump_count += 1
         if mono - self._jumped_at >= BELIEVED_AFTER_SECONDS:
-            self._wall, self._mono, self._jumped_at = wall, mono, None
+            self._anchor(wall, mono)
+            self._jumped_at = None
             return wall
         return self._wall + timedelta(seconds=elapsed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,3 +31,20 @@ def test_threads_never_share_an_id() -> None:
 def test_text_sorts_like_the_number(one: int, other: int) -> None:
     """So that text columns can be sorted."""
     assert (encode_id(one) < encode_id(other)) is (one < other)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_child_makes_ids_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parent and child begin with the same memory in the same millisecond, and share no id all the same."""
+    monkeypatch.setattr("time.time_ns", lambda: 10**18)
+    new_id()
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:  # pragma: no cover - the child
+        os.write(writing, " ".join(new_id() for _ in range(50)).encode())
+        os._exit(0)
+    mine = {new_id() for _ in range(50)}
+    os.waitpid(pid, 0)
+    theirs = set(os.read(reading, 10_000).decode().split())
+    os.close(reading), os.close(writing)
+    assert len(mine | theirs) == 100
