@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from runguard_core.usage import Usage
+from runguard_core.values import value
 
 
 class CallKind(StrEnum):
@@ -130,7 +131,7 @@ class ToolCall:
 Call = ModelCall | ToolCall
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Outcome:
     """How a call ended.
 

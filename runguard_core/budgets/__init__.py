@@ -1,9 +1,10 @@
 """Budgets: limits as people write them, the windows they count in, and the holds a call must place."""
 
-from runguard_core.budgets._admission import Asked, BudgetBook, Claim, account_of, effective_limit
+from runguard_core.budgets._admission import Asked, BudgetBook, account_of, effective_limit
 from runguard_core.budgets._budget import Budget, Mode
 from runguard_core.budgets._limits import Limit, in_units, parse_limit, parse_share, show_amount
 from runguard_core.budgets._periods import Period, Window, window
+from runguard_core.budgets._plan import Claim, Plan
 
 __all__ = [
     "Asked",
@@ -13,6 +14,7 @@ __all__ = [
     "Limit",
     "Mode",
     "Period",
+    "Plan",
     "Window",
     "account_of",
     "effective_limit",

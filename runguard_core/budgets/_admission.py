@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from runguard_core.attribution import Attribution
 from runguard_core.budgets._budget import Budget, Mode
 from runguard_core.budgets._periods import Period, Window, window
-from runguard_core.ledger import Account, Hold, LimitOverride, Unit
+from runguard_core.budgets._plan import NEVER, Claim, Plan, Share
+from runguard_core.ledger import Account, LimitOverride, Unit
+from runguard_core.values import value
 
+#: Dimensions that change from call to call.
+_PASSING = frozenset({"turn", "loop"})
 #: Accounts remembered by one book before it starts afresh; a bound on memory, not on budgets.
 _MAX_REMEMBERED = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Asked:
     """What one call asks for: an amount per unit (smallest parts); units left out are not touched.
 
@@ -29,16 +32,14 @@ class Asked:
     landing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A hold and the budget it comes from."""
-
-    budget: Budget
-    hold: Hold
-
-
 class BudgetBook:
-    """The budgets of a guard, with the accounts and windows they name remembered."""
+    """The budgets of a guard, with the accounts and windows they name remembered.
+
+    Attributes:
+        budgets: those that are not OFF.
+        is_by_turn: some budget counts by turn or tool loop, so that a plan is good for one call only.
+        epoch: how many windows were opened; plans of an earlier one are stale.
+    """
 
     def __init__(self, budgets: Sequence[Budget], *, app: str, zone: tzinfo, mode: Mode) -> None:
         """Keep the budgets that are not OFF; `mode` is for those that name none."""
@@ -46,6 +47,8 @@ class BudgetBook:
         modes = [(budget, budget.mode or mode) for budget in budgets]
         self._rules = [(budget, found is Mode.ENFORCE) for budget, found in modes if found is not Mode.OFF]
         self.budgets = tuple(budget for budget, _ in self._rules)
+        self.is_by_turn = any(not _PASSING.isdisjoint((*b.per, *dict(b.where))) for b in self.budgets)
+        self.epoch = 0
         self._windows: dict[Period, Window] = {}
         self._accounts: dict[tuple[int, tuple[str | None, ...], datetime | None], Account] = {}
 
@@ -62,19 +65,31 @@ class BudgetBook:
 
         `enforce=False` (an observed agent) makes every hold an observed one.
         """
-        found = []
+        return self.plan(who, at, overrides, enforce=enforce, landing=asked.landing).claims(asked.amounts)
+
+    def plan(
+        self,
+        who: Attribution,
+        at: datetime,
+        overrides: Mapping[str, LimitOverride],
+        *,
+        enforce: bool = True,
+        landing: bool = False,
+    ) -> Plan:
+        """The accounts that this owner's calls touch from now on, with their limits."""
+        shares, ends_at = [], NEVER
         for index, (budget, is_enforced) in enumerate(self._rules):
-            amount = asked.amounts.get(budget.limit.unit)
-            if amount is None or not budget.applies(who):
-                continue
-            values = budget.split(who)
+            values = budget.split(who) if budget.applies(who) else None
             if values is None:
                 continue
             account = self._account(index, budget, values, at)
-            limit = effective_limit(budget, account, overrides, at, landing=asked.landing)
-            hold = Hold(account, amount, limit if is_enforced and enforce else None, limit)
-            found.append(Claim(budget, hold))
-        return found
+            limit = effective_limit(budget, account, overrides, at, landing=landing)
+            shares.append(Share(budget, account, limit if is_enforced and enforce else None, limit))
+            override = overrides.get(account.key)
+            for end in (account.window_end, override.until if override is not None else None):
+                if end is not None and at < end < ends_at:
+                    ends_at = end
+        return Plan(shares, ends_at, self.epoch, overrides)
 
     def _account(self, index: int, budget: Budget, values: tuple[str | None, ...], at: datetime) -> Account:
         span = self._window(budget.period, at)
@@ -96,6 +111,7 @@ class BudgetBook:
             known = window(period, at, self._zone)
             if known is not None:
                 self._windows[period] = known
+                self.epoch += 1
         return known
 
 

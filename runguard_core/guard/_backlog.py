@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from runguard_core.errors import RunguardError, StoreError
-from runguard_core.ledger import CallRecord, Hold, Settlement, Store
+from runguard_core.ledger import CallDraft, Hold, SettlementOrDraft, Store
 
 _log = logging.getLogger("runguard")
 _MAX_WAITING = 100_000
@@ -17,34 +17,35 @@ Write = Callable[[Store], object]
 
 
 class Backlog:
-    """Writes in the order in which they failed. Each is idempotent, so trying again is safe."""
+    """Writes in the order in which they failed. Each is idempotent, so trying again is safe.
+
+    Attributes:
+        waiting: what and how, oldest first.
+        unverified_nanos: quotes of calls that were admitted without asking the store.
+    """
 
     def __init__(self) -> None:
         """Empty."""
-        self._waiting: list[tuple[str, Write]] = []
+        self.waiting: list[tuple[str, Write]] = []
         self._lock = threading.Lock()
         self.unverified_nanos = 0
-
-    def __len__(self) -> int:
-        """How many writes wait."""
-        return len(self._waiting)
 
     def add(self, what: str, write: Write) -> None:
         """Keep a write for later."""
         with self._lock:
-            if len(self._waiting) < _MAX_WAITING:
-                self._waiting.append((what, write))
+            if len(self.waiting) < _MAX_WAITING:
+                self.waiting.append((what, write))
             else:
                 _log.error("RunGuard's backlog is full (%d writes): %s is lost to the ledger", _MAX_WAITING, what)
 
-    def add_unverified(self, call: CallRecord, holds: tuple[Hold, ...], expires_at: datetime, owner: str) -> None:
+    def add_unverified(self, call: CallDraft, holds: tuple[Hold, ...], expires_at: datetime, owner: str) -> None:
         """A call admitted without asking: its hold is written later and refuses nothing."""
         observed = tuple(Hold(hold.account, hold.amount, None, hold.shown_limit) for hold in holds)
         with self._lock:
             self.unverified_nanos += call.quote_nanos or 0
         self.add(f"reserve {call.id}", lambda store: store.reserve(call, observed, expires_at=expires_at, owner=owner))
 
-    def add_settlement(self, call_id: str, settlement: Settlement, verb: str) -> None:
+    def add_settlement(self, call_id: str, settlement: SettlementOrDraft, verb: str) -> None:
         """A post or void that did not reach the store."""
         self.add(f"{verb} {call_id}", lambda store: getattr(store, verb)(call_id, settlement))
 
@@ -52,16 +53,16 @@ class Backlog:
         """Write what waits, oldest first, until the store fails again; how many were written."""
         written = 0
         with self._lock:
-            while self._waiting:
-                what, write = self._waiting[0]
+            while self.waiting:
+                what, write = self.waiting[0]
                 try:
                     write(store)
                 except StoreError:
                     break
                 except (RunguardError, LookupError) as error:
                     _log.warning("RunGuard dropped a delayed write (%s): %s", what, error)
-                self._waiting.pop(0)
+                self.waiting.pop(0)
                 written += 1
-            if not self._waiting:
+            if not self.waiting:
                 self.unverified_nanos = 0
         return written

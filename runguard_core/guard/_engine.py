@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("runguard")
 
 
+#: The kill file is looked for at most so often: a kill by file works for every call that begins later than this after it.
+KILL_FILE_SECONDS = 0.05
 #: A hold is renewed for so many of its lifetimes; a call that is longer in flight has been forgotten by its caller.
 _MAX_RENEWALS = 6
 
@@ -52,8 +54,8 @@ class Engine:
     ) -> None:
         """Put the parts together; starts nothing."""
         self.rules, self.store, self.fingerprint = rules, store, fingerprint
-        # asked before every call: text costs a fifth of a Path
         self.kill_file = None if kill_file is None else str(kill_file)
+        self._no_kill_file_until = float("-inf")
         self.clock = SteadyClock(clock)
         app = rules.defaults.app
         self.book = BudgetBook(rules.budgets, app=app, zone=rules.zone, mode=rules.mode)
@@ -61,14 +63,11 @@ class Engine:
         self.learned = Learned()
         self.backlog = Backlog()
         self.owner = f"{os.getpid()}-{new_id()}"
+        self.hold_time = timedelta(seconds=rules.hold_seconds)
         self.pending: dict[str, Reservation] = {}
         self.thresholds_said: set[tuple[str, Decimal]] = set()
         self._said_lock = threading.Lock()
         self.dispatcher = Dispatcher(listeners, beat=self.renew, beat_seconds=rules.hold_seconds / 3)
-
-    def expires_at(self, at: datetime) -> datetime:
-        """The deadline of a hold placed or renewed now."""
-        return at + timedelta(seconds=self.rules.hold_seconds)
 
     def prune(self) -> None:
         """Drop latches that stop nothing any more, so that asking for them stays cheap."""
@@ -80,12 +79,12 @@ class Engine:
     def renew(self) -> None:
         """Heartbeat: live holds are extended, overdue ones of the dead are settled, the backlog is written."""
         now = self.clock.now()
-        if self.backlog:
+        if self.backlog.waiting:
             self.backlog.flush(self.store)
         oldest = self.clock.monotonic() - _MAX_RENEWALS * self.rules.hold_seconds
         live = [call_id for call_id, held in tuple(self.pending.items()) if held.started >= oldest]
         if live:
-            self.store.extend(live, self.expires_at(now))
+            self.store.extend(live, now + self.hold_time)
         self.expire(now)
         self.prune()
 
@@ -136,9 +135,18 @@ class Engine:
             self.thresholds_said.add(key)
             return True
 
-    def is_killed_by_file(self) -> bool:
-        """Whether the kill file exists: the kill switch that works when the store is down."""
-        return self.kill_file is not None and os.access(self.kill_file, os.F_OK)
+    def is_killed_by_file(self, reading: float) -> bool:
+        """Whether the kill file exists, by a look not older than KILL_FILE_SECONDS; a file that is there is looked at every time.
+
+        Args:
+            reading: the stopwatch now, in seconds.
+        """
+        if reading < self._no_kill_file_until or self.kill_file is None:
+            return False
+        if os.access(self.kill_file, os.F_OK):
+            return True
+        self._no_kill_file_until = reading + KILL_FILE_SECONDS
+        return False
 
     def who(self, **values: object) -> Attribution:
         """The guard's defaults with some values set."""

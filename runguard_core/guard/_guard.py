@@ -223,7 +223,7 @@ class Guard(PlainCalls):
 
     def flush(self, seconds: float = 5.0) -> bool:
         """Write what waits and deliver events queued so far; False when that took longer."""
-        if self._engine.backlog:
+        if self._engine.backlog.waiting:
             self._engine.backlog.flush(self._engine.store)
         return self._engine.dispatcher.flush(seconds)
 
@@ -233,7 +233,7 @@ class Guard(PlainCalls):
             return
         self._closed = True
         engine = self._engine
-        if engine.backlog:
+        if engine.backlog.waiting:
             engine.backlog.flush(engine.store)
         engine.dispatcher.close()
         engine.store.close()

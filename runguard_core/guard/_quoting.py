@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from runguard_core.attribution import Attribution
-from runguard_core.budgets import Asked
 from runguard_core.calls import Call, ModelCall
 from runguard_core.errors import UnknownModelError
 from runguard_core.guard._rules import QuoteMode, Rules
 from runguard_core.ledger import Unit
 from runguard_core.prices import Learned, Quote, Rates, quote_bound, quote_expected
+from runguard_core.values import value
+
+_USD, _TOKENS, _CALLS, _TURNS, _SECONDS, _TOOL_CALLS = (
+    Unit.USD,
+    Unit.TOKENS,
+    Unit.CALLS,
+    Unit.TURNS,
+    Unit.SECONDS,
+    Unit.TOOL_CALLS,
+)
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Priced:
     """A call with its price: the quote, the rates behind it (None: unpriced) and what was wrong, if anything."""
 
@@ -42,22 +50,15 @@ def price_tool_call(rules: Rules, name: str) -> Priced:
     return Priced(Quote(nanos=price, input_tokens=0, output_tokens=0, is_bound=True, basis="price per call"), None)
 
 
-def asked_by(call: Call, quote: Quote, *, is_new_turn: bool) -> Asked:
-    """What a call asks of budgets, by unit."""
+def asked_by(call: Call, quote: Quote) -> dict[Unit, int]:
+    """What a call asks of budgets, by unit; units that are not there are not touched."""
+    nanos = quote.nanos or 0
     if isinstance(call, ModelCall):
-        amounts = {
-            Unit.USD: quote.nanos or 0,
-            Unit.TOKENS: quote.input_tokens + quote.output_tokens,
-            Unit.CALLS: 1,
-            Unit.SECONDS: 1,
-        }
-        if is_new_turn:
-            amounts[Unit.TURNS] = 1
-        return Asked(amounts, call.landing)
-    amounts = {Unit.TOOL_CALLS: 1, Unit.SECONDS: 1}
-    if quote.nanos:
-        amounts[Unit.USD] = quote.nanos
-    return Asked(amounts)
+        asked = {_USD: nanos, _TOKENS: quote.input_tokens + quote.output_tokens, _CALLS: 1, _SECONDS: 1}
+        if call.is_turn:
+            asked[_TURNS] = 1
+        return asked
+    return {_TOOL_CALLS: 1, _SECONDS: 1, _USD: nanos} if nanos else {_TOOL_CALLS: 1, _SECONDS: 1}
 
 
 def output_cap(call: Call, quote: Quote, rules: Rules) -> int | None:

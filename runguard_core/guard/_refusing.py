@@ -17,7 +17,7 @@ from runguard_core.errors import (
     TrippedError,
     UnknownModelError,
 )
-from runguard_core.ledger import Balance, CallRecord, Event, Hold, Latch, Refusal, Reserved, Unit
+from runguard_core.ledger import Balance, Event, Hold, Latch, Refusal, Reserved, Unit
 from runguard_core.money import format_usd
 
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
 
 def raise_stop(it: Candidate, error: StoppedError) -> NoReturn:
     """Raise with what the run has to show for itself; a call that was not admitted makes no turn."""
+    it.uncount()
     error.summary = it.state.summary()
-    if it.turn is not None:
-        with it.state.lock:
-            it.state.undo_turn(it.lane, it.turn)
+    it.undo_turn()
     raise error
 
 
@@ -198,9 +197,8 @@ def _thresholds(engine: Engine, it: Candidate, claim: Claim, used: int, before: 
     return said
 
 
-def overrun_event(it: Candidate, record: CallRecord, cost_nanos: int) -> Event:
+def overrun_event(it: Candidate, quote_nanos: int, cost_nanos: int) -> Event:
     """A call cost more than was set aside for it."""
-    quote = record.quote_nanos or 0
-    message = f"call {record.id} cost {format_usd(cost_nanos)}, {format_usd(cost_nanos - quote)} above its quote"
-    return ev.event(ev.BUDGET_OVERRUN, ev.NOTICE, message, it.who, it.at, call_id=record.id,
-                    overrun_nanos=str(cost_nanos - quote))  # fmt: skip
+    above = cost_nanos - quote_nanos
+    message = f"call {it.call_id} cost {format_usd(cost_nanos)}, {format_usd(above)} above its quote"
+    return ev.event(ev.BUDGET_OVERRUN, ev.NOTICE, message, it.who, it.at, call_id=it.call_id, overrun_nanos=str(above))

@@ -13,7 +13,7 @@ from runguard_core.errors import LedgerError, StoreError
 from runguard_core.guard._judging import end_step
 from runguard_core.guard._refusing import overrun_event
 from runguard_core.guard._settling import Charge, charge_of, settlement_of, void_of
-from runguard_core.ledger import Applied, CallRecord, Event, Hold, Settlement
+from runguard_core.ledger import Applied, Event, Hold, Settlement, SettlementDraft
 from runguard_core.prices import Quote, Rates
 from runguard_core.usage import Usage
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runguard_core.guard._quoting import Priced
 
 _log = logging.getLogger("runguard")
+_EXACT, _ESTIMATED, _LATE = Certainty.EXACT, Certainty.ESTIMATED, Applied.LATE
 
 
 class Reservation:
@@ -30,8 +31,6 @@ class Reservation:
 
     Attributes:
         call_id: the call's id.
-        quote: what was set aside; None in mode OFF.
-        attribution: who pays, with turn and loop filled in.
         max_output_tokens: lower the request's limit to this, where the adapter can; None: leave it.
         started: reading of the stopwatch at admission, seconds.
         settled: whether it has been posted or voided for good; is_abandoned: charged for want of an outcome.
@@ -40,52 +39,47 @@ class Reservation:
     """
 
     __slots__ = (
-        "_counted_nanos",
-        "_engine",
-        "_holds",
-        "_it",
-        "_rates",
-        "_record",
-        "attribution",
-        "by",
-        "call",
-        "call_id",
-        "is_abandoned",
-        "is_claimed",
-        "max_output_tokens",
-        "quote",
-        "settled",
-        "settlement",
-        "started",
+        "_closing", "_counted_nanos", "_engine", "_holds", "_it", "_priced", "_who", "by", "call", "call_id", "is_abandoned",
+        "is_claimed", "max_output_tokens", "settled", "started",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        engine: Engine,
-        it: Candidate | None,
-        priced: Priced | None,
-        record: CallRecord | None,
-        holds: tuple[Hold, ...],
-    ) -> None:
+    _it: Candidate | None
+    _who: Attribution
+
+    def __init__(self, engine: Engine, it: Candidate, priced: Priced, holds: tuple[Hold, ...]) -> None:
         """Made by admission only."""
-        self._engine, self._it, self._record, self._holds = engine, it, record, holds
-        self._rates: Rates | None = priced.rates if priced else None
-        self.quote: Quote | None = priced.quote if priced else None
-        self._counted_nanos = (priced.quote.nanos or 0) if priced else 0
+        self._engine, self._it, self._priced, self._holds = engine, it, priced, holds
+        self.call, self.call_id, self.started = it.call, it.call_id, it.started
+        self._counted_nanos = priced.quote.nanos or 0
         self.max_output_tokens: int | None = None
         self.settled = self.is_abandoned = self.is_claimed = False
         self.by = ""
-        self.settlement: Settlement | None = None
-        self.started = engine.clock.monotonic()
-        if it is not None:
-            self.call, self.call_id, self.attribution = it.call, it.call_id, it.who
+        self._closing: SettlementDraft | None = None
 
     @classmethod
     def untracked(cls, engine: Engine, call: Call, call_id: str, who: Attribution) -> Reservation:
         """For mode OFF: nothing is held, nothing will be posted."""
-        made = cls(engine, None, None, None, ())
-        made.call, made.call_id, made.attribution = call, call_id, who
+        made = cls.__new__(cls)
+        made._engine, made._it, made._who = engine, None, who  # noqa: SLF001  our own
+        made.call, made.call_id, made.started = call, call_id, engine.clock.monotonic()
+        made.max_output_tokens, made.by, made._closing = None, "", None  # noqa: SLF001  our own
+        made.settled = made.is_abandoned = made.is_claimed = False
         return made
+
+    @property
+    def quote(self) -> Quote | None:
+        """What was set aside; None in mode OFF."""
+        return None if self._it is None else self._priced.quote
+
+    @property
+    def attribution(self) -> Attribution:
+        """Who pays, with turn and loop filled in."""
+        return self._who if self._it is None else self._it.who
+
+    @property
+    def settlement(self) -> Settlement | None:
+        """How the call ended; None until then."""
+        return None if self._closing is None else self._closing.record()
 
     def is_of(self, engine: Engine) -> bool:
         """Whether it was made by this guard."""
@@ -98,16 +92,17 @@ class Reservation:
         if self.settled:
             return
         self.settled = True
-        if self._it is None or self._record is None or self.quote is None:
+        it = self._it
+        if it is None:
             return
         try:
-            self._close(self._it, self._record, self.quote, outcome)
+            self._close(it, outcome)
         except Exception:  # noqa: BLE001  settling is observing, and observing never raises
             _log.exception("RunGuard could not settle call %s; its hold will be charged at the quote", self.call_id)
         finally:
             self._engine.pending.pop(self.call_id, None)
-            if self._it.is_alone:
-                self._engine.runs.forget(self._it.who.run or "")
+            if it.caller.is_alone:
+                self._engine.runs.forget(it.caller.who.run or "")
 
     def post(self, usage: Usage | None = None, **facts: Any) -> None:
         """The call was completed. Without usage the quote is charged, marked estimated.
@@ -140,29 +135,22 @@ class Reservation:
 
     # -- how --------------------------------------------------------------------------------------------------
 
-    def _close(self, it: Candidate, record: CallRecord, quote: Quote, outcome: Outcome) -> None:
-        engine = self._engine
+    def _close(self, it: Candidate, outcome: Outcome) -> None:
+        engine, quote, call = self._engine, self._priced.quote, it.call
         at, seconds = engine.clock.now(), engine.clock.monotonic() - self.started
-        if isinstance(it.call, ToolCall):
-            outcome = end_step(engine, it, it.call, outcome)
-        charge = self._charge(it, quote, outcome)
+        if isinstance(call, ToolCall):
+            outcome = end_step(engine, it, call, outcome)
+            charge: Charge | None = Charge(quote.nanos or 0, None, Certainty.EXACT)
+        else:
+            ratio = engine.learned.tokens_per_char(call.model)
+            charge = charge_of(outcome, quote, self._answered_rates(call, outcome), call.service_tier, ratio)
         if charge is None:
-            self.settlement = void_of(outcome, at, seconds)
-            self._write("void", it, self.settlement, ())
+            self._write(it, void_of(outcome, at, seconds), (), "void")
             return
-        said = self._said(it, record, outcome, charge)
-        self.settlement = settlement_of(outcome, charge, self._holds, at, seconds)
-        self._write("post", it, self.settlement, said)
-        reported = charge.certainty is Certainty.EXACT and not outcome.from_cache
-        if reported and charge.usage is not None and isinstance(it.call, ModelCall):
-            engine.learned.observe(it.who.agent or "", it.call, charge.usage)
-
-    def _charge(self, it: Candidate, quote: Quote, outcome: Outcome) -> Charge | None:
-        if isinstance(it.call, ToolCall):
-            return Charge(quote.nanos or 0, None, Certainty.EXACT)
-        engine = self._engine
-        rates = self._answered_rates(it.call, outcome)
-        return charge_of(outcome, quote, rates, it.call.service_tier, engine.learned.tokens_per_char(it.call.model))
+        self._write(it, settlement_of(outcome, charge, self._holds, at, seconds), self._said(it, outcome, charge), "post")
+        reported = charge.certainty is _EXACT and charge.usage is not None and not outcome.from_cache
+        if reported and charge.usage is not None and isinstance(call, ModelCall):
+            engine.learned.observe(it.caller.who.agent or "", call, charge.usage)
 
     def _answered_rates(self, call: ModelCall, outcome: Outcome) -> Rates | None:
         """The rates of the model that answered (a dated snapshot, a fallback), else of the one asked for.
@@ -170,50 +158,52 @@ class Reservation:
         Where the policy prices the name that was asked for, and not the one that answered, its price holds.
         """
         if outcome.model is None or outcome.model == call.model or self._it is None:
-            return self._rates
+            return self._priced.rates
         book = self._engine.rules.prices
         if book.override(call.model) is not None and book.override(outcome.model) is None:
-            return self._rates
+            return self._priced.rates
         try:
             return book.rates(outcome.model, call.provider, self._it.at)
         except LookupError:
-            return self._rates
+            return self._priced.rates
 
-    def _said(self, it: Candidate, record: CallRecord, outcome: Outcome, charge: Charge) -> tuple[Event, ...]:
-        said = []
-        if charge.cost_nanos is not None and charge.cost_nanos > (record.quote_nanos or 0) and record.quote_nanos is not None:
-            said.append(overrun_event(it, record, charge.cost_nanos))
-        missing = isinstance(it.call, ModelCall) and outcome.kind is OutcomeKind.COMPLETED
-        if missing and charge.certainty is Certainty.ESTIMATED:
-            message = f"{record.name} answered without usage: the call is charged by estimate"
-            said.append(ev.event(ev.USAGE_MISSING, ev.NOTICE, message, it.who, it.at, call_id=record.id))
-        return tuple(said)
+    def _said(self, it: Candidate, outcome: Outcome, charge: Charge) -> tuple[Event, ...]:
+        said: tuple[Event, ...] = ()
+        quoted, cost = self._priced.quote.nanos, charge.cost_nanos
+        if cost is not None and quoted is not None and cost > quoted:
+            said = (overrun_event(it, quoted, cost),)
+        if charge.certainty is _ESTIMATED and outcome.kind is OutcomeKind.COMPLETED and isinstance(it.call, ModelCall):
+            message = f"{it.call.model} answered without usage: the call is charged by estimate"
+            said = (*said, ev.event(ev.USAGE_MISSING, ev.NOTICE, message, it.who, it.at, call_id=it.call_id))
+        return said
 
-    def _write(self, verb: str, it: Candidate, settlement: Settlement, said: tuple[Event, ...]) -> None:
-        engine = self._engine
+    def _write(self, it: Candidate, closing: SettlementDraft, said: tuple[Event, ...], verb: str) -> None:
+        engine, cost, store = self._engine, closing.cost_nanos or 0, self._engine.store
+        self._closing = closing
         with it.state.lock:
-            it.state.spent_nanos += (settlement.cost_nanos or 0) - self._counted_nanos
-            self._counted_nanos = settlement.cost_nanos or 0
+            it.state.spent_nanos += cost - self._counted_nanos
+            self._counted_nanos = cost
         try:
-            if engine.backlog:
-                engine.backlog.flush(engine.store)
+            if engine.backlog.waiting:
+                engine.backlog.flush(store)
             if self.is_abandoned:
-                settled = engine.store.adjust(self.call_id, settlement, "the outcome became known later")
+                settled = store.adjust(self.call_id, closing, "the outcome became known later")
             else:
-                settled = getattr(engine.store, verb)(self.call_id, settlement, said)
+                settled = store.post(self.call_id, closing, said) if verb == "post" else store.void(self.call_id, closing, said)
         except StoreError as error:
             _log.warning("RunGuard could not %s call %s, it will be written later: %s", verb, self.call_id, error)
-            engine.backlog.add_settlement(self.call_id, settlement, verb)
+            engine.backlog.add_settlement(self.call_id, closing, verb)
             return
         except LedgerError as error:
             _log.warning("RunGuard: a contradiction in the ledger: %s", error)
             return
-        if settled.applied is Applied.LATE:
+        if settled.applied is _LATE:
             late = ev.event(ev.LATE_POST, ev.NOTICE, f"call {self.call_id} was posted after its hold had expired",
                             it.who, it.at, call_id=self.call_id)  # fmt: skip
             said = (*said, late)
             engine.announce([late])
-        engine.dispatcher.send(said)
+        if said:
+            engine.dispatcher.send(said)
 
 
 def _kind_of(error: BaseException) -> OutcomeKind:

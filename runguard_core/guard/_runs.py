@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from runguard_core.attribution import Attribution
-from runguard_core.calls import ModelCall, RunSummary, ToolUse
+from runguard_core.calls import Call, ModelCall, RunSummary, ToolUse
 from runguard_core.detectors import Detector, ToolRule, Watch
+
+if TYPE_CHECKING:
+    from runguard_core.guard._callers import Caller
 
 _MAX_RUNS = 4096
 _MAX_TOOL_USES = 100
@@ -16,11 +20,15 @@ _MAX_TOOL_USES = 100
 
 @dataclass(slots=True)
 class Lane:
-    """One agent instance within a run: its turns and its history. Parallel sub-agents have one each."""
+    """One agent instance within a run: its turns and its history. Parallel sub-agents have one each.
+
+    `caller` is who called here last, as admission worked it out: the next call is mostly the same one's.
+    """
 
     watch: Watch
     turn_count: int = 0
     loop_count: int = 0
+    caller: Caller | None = None
 
 
 @dataclass(slots=True)
@@ -39,6 +47,18 @@ class RunState:
     is_probe: bool = False
     tripped: bool = False
     landed: bool = False
+
+    def count(self, call: Call, nanos: int) -> None:
+        """A call is about to be reserved (under `lock`); `uncount` takes it back."""
+        self.spent_nanos += nanos
+        if isinstance(call, ModelCall):
+            self.call_count += 1
+
+    def uncount(self, call: Call, nanos: int) -> None:
+        """It was not admitted (under `lock`)."""
+        self.spent_nanos -= nanos
+        if isinstance(call, ModelCall):
+            self.call_count -= 1
 
     def next_turn(self, call: ModelCall, lane: Lane) -> tuple[int, int]:
         """Number of the turn and of the tool loop this call belongs to; a retry or an embedding stays in its turn."""
@@ -76,12 +96,18 @@ class Runs:
         self._lock = threading.Lock()
         self._states: OrderedDict[str, RunState] = OrderedDict()
 
-    def state(self, who: Attribution) -> RunState:
-        """The run of a call, made on first sight."""
+    def place(self, who: Attribution) -> tuple[RunState, Lane]:
+        """The run of a call and the history of the agent instance that makes it; both made on first sight."""
+        state = self._states.get(who.run or who.session or who.app) or self._begin(who)
+        key = who.instance or who.agent
+        found = state.lanes.get(key)
+        if found is None:
+            with state.lock:
+                found = state.lanes.setdefault(key, Lane(Watch(self._detectors, self._tool_rules)))
+        return state, found
+
+    def _begin(self, who: Attribution) -> RunState:
         run = who.run or who.session or who.app
-        found = self._states.get(run)
-        if found is not None:
-            return found
         with self._lock:
             found = self._states.get(run)
             if found is None:
@@ -89,15 +115,6 @@ class Runs:
                 while len(self._states) > _MAX_RUNS:
                     self._states.popitem(last=False)
             return found
-
-    def lane(self, state: RunState, who: Attribution) -> Lane:
-        """The history of the agent instance that makes the call."""
-        key = who.instance or who.agent
-        found = state.lanes.get(key)
-        if found is None:
-            with state.lock:
-                found = state.lanes.setdefault(key, Lane(Watch(self._detectors, self._tool_rules)))
-        return found
 
     def known(self, run: str) -> RunState | None:
         """A run in progress, None when unknown or forgotten."""

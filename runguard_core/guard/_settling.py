@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from runguard_core.calls import Certainty, Outcome, OutcomeKind
-from runguard_core.ledger import Hold, Settlement, Unit
+from runguard_core.ledger import Hold, SettlementDraft, Unit
 from runguard_core.money import ceil_div
 from runguard_core.prices import Quote, Rates
 from runguard_core.usage import NO_USAGE, Usage
+from runguard_core.values import value
 
+_USD, _TOKENS, _SECONDS = Unit.USD, Unit.TOKENS, Unit.SECONDS
 _UNBILLED_STATUSES = frozenset({429, 500, 503, 529})
 
 
@@ -21,7 +23,7 @@ def is_unbilled_status(status: int | None) -> bool:
     return status in _UNBILLED_STATUSES or (400 <= status < 500 and status != 408)
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Charge:
     """What is charged: nano-USD (None: unpriced), the tokens it stands for, and how good the figure is."""
 
@@ -75,52 +77,30 @@ def _tokens(outcome: Outcome, quote: Quote, tokens_per_char: float) -> tuple[Usa
 
 def amounts_of(holds: tuple[Hold, ...], charge: Charge, duration_seconds: float) -> dict[str, int]:
     """The actual amount for every account that was held, by its unit."""
-    tokens = charge.usage.total_tokens if charge.usage is not None else 0
-    milliseconds = max(1, round(duration_seconds * 1000))
     found = {}
     for hold in holds:
         unit = hold.account.unit
-        if unit is Unit.USD:
-            found[hold.account.key] = charge.cost_nanos or 0
-        elif unit is Unit.TOKENS:
-            found[hold.account.key] = tokens
+        if unit is _USD:
+            amount = charge.cost_nanos or 0
+        elif unit is _TOKENS:
+            amount = charge.usage.total_tokens if charge.usage is not None else 0
         else:
-            found[hold.account.key] = milliseconds if unit is Unit.SECONDS else hold.amount
+            amount = max(1, round(duration_seconds * 1000)) if unit is _SECONDS else hold.amount
+        found[hold.account.key] = amount
     return found
 
 
-def settlement_of(outcome: Outcome, charge: Charge, holds: tuple[Hold, ...], at: datetime, duration_seconds: float) -> Settlement:
+def settlement_of(
+    outcome: Outcome, charge: Charge, holds: tuple[Hold, ...], at: datetime, duration_seconds: float
+) -> SettlementDraft:
     """The line that closes a call."""
-    return Settlement(
-        at=at,
-        outcome=outcome.kind,
-        amounts=amounts_of(holds, charge, duration_seconds),
-        cost_nanos=charge.cost_nanos,
-        certainty=charge.certainty,
-        usage=charge.usage,
-        duration_seconds=duration_seconds,
-        model_answered=outcome.model,
-        provider_request_id=outcome.provider_request_id,
-        error=outcome.error,
-        error_status=outcome.error_status,
-        attempt_count=outcome.attempt_count,
-        from_cache=outcome.from_cache,
-        tool_names=outcome.tool_names,
-        result_hash=outcome.output_text_hash,
-        result_chars=outcome.output_chars,
-    )
+    amounts = amounts_of(holds, charge, duration_seconds)
+    return SettlementDraft(at, outcome, amounts, charge.cost_nanos, charge.certainty, charge.usage, duration_seconds)
 
 
-def void_of(outcome: Outcome, at: datetime, duration_seconds: float, note: str | None = None) -> Settlement:
+def void_of(outcome: Outcome, at: datetime, duration_seconds: float) -> SettlementDraft:
     """The line that closes a call for which nothing was billed."""
-    return Settlement(
-        at=at,
-        outcome=outcome.kind,
-        cost_nanos=0,
-        certainty=Certainty.EXACT,
-        duration_seconds=duration_seconds,
-        error=outcome.error,
-        error_status=outcome.error_status,
-        attempt_count=outcome.attempt_count,
-        note=note,
+    failure = Outcome(
+        kind=outcome.kind, error=outcome.error, error_status=outcome.error_status, attempt_count=outcome.attempt_count
     )
+    return SettlementDraft(at, failure, {}, 0, Certainty.EXACT, None, duration_seconds)

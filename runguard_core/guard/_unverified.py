@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 from runguard_core import events as ev
 from runguard_core.errors import StoreError, TrippedError
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
-from runguard_core.guard._preparing import claims_of, merged, price, record_of
-from runguard_core.guard._quoting import Priced
+from runguard_core.guard._preparing import draft_of, plan_of, price
+from runguard_core.guard._quoting import Priced, asked_by
 from runguard_core.guard._refusing import raise_stop, say_once
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import OnStoreError
-from runguard_core.ledger import CallRecord, Hold
+from runguard_core.ledger import CallDraft, Hold
 
 _log = logging.getLogger("runguard")
 
@@ -23,10 +22,10 @@ def without_store(engine: Engine, it: Candidate, error: StoreError) -> Reservati
     """Latches could not be read: the policy decides, as for a reserve that failed."""
     priced = price(engine, it)
     try:
-        holds = merged(claims_of(engine, it, priced))
+        holds = plan_of(engine, it).holds(asked_by(it.call, priced.quote))
     except StoreError:
         holds = ()
-    return unverified(engine, it, error, priced, record_of(engine, it, priced.quote), holds)
+    return unverified(engine, it, error, priced, draft_of(engine, it, priced), holds)
 
 
 def after_fault(engine: Engine, it: Candidate, error: Exception) -> Reservation:
@@ -40,11 +39,12 @@ def after_fault(engine: Engine, it: Candidate, error: Exception) -> Reservation:
                 since=it.at, how_to_clear='report it; on_store_error = "admit" lets such calls pass',
             ),
         )  # fmt: skip
+    it.uncount()
     return Reservation.untracked(engine, it.call, it.call_id, it.who)
 
 
 def unverified(
-    engine: Engine, it: Candidate, error: StoreError, priced: Priced, record: CallRecord, holds: tuple[Hold, ...]
+    engine: Engine, it: Candidate, error: StoreError, priced: Priced, draft: CallDraft, holds: tuple[Hold, ...]
 ) -> Reservation:
     """The store cannot be asked: refuse or admit as the policy says, and mark the call."""
     policy, nanos = engine.rules.on_store_error, priced.quote.nanos or 0
@@ -61,7 +61,8 @@ def unverified(
             ),
         )  # fmt: skip
     _log.warning("RunGuard: %s", message)
-    marked = replace(record, unverified=True)
-    engine.backlog.add_unverified(marked, holds, engine.expires_at(it.at), engine.owner)
+    draft.unverified = True
+    engine.backlog.add_unverified(draft, holds, it.at + engine.hold_time, engine.owner)
     engine.dispatcher.start()
-    return Reservation(engine, it, priced, marked, holds)
+    it.is_admitted = True
+    return Reservation(engine, it, priced, holds)

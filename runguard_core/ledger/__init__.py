@@ -2,6 +2,7 @@
 
 from runguard_core.ledger._accounts import Account, AccountRow, Balance, Hold, Unit
 from runguard_core.ledger._calls import CallRecord, CallState, Settlement
+from runguard_core.ledger._drafts import CallDraft, CallOrDraft, SettlementDraft, SettlementOrDraft
 from runguard_core.ledger._entries import Discrepancy, Entry, EntryKind, Move, fold
 from runguard_core.ledger._events import Event
 from runguard_core.ledger._latches import Latch, LatchState, LimitOverride
@@ -12,7 +13,9 @@ __all__ = [
     "AccountRow",
     "Applied",
     "Balance",
+    "CallDraft",
     "CallFilter",
+    "CallOrDraft",
     "CallRecord",
     "CallState",
     "Discrepancy",
@@ -28,6 +31,8 @@ __all__ = [
     "Reserved",
     "Settled",
     "Settlement",
+    "SettlementDraft",
+    "SettlementOrDraft",
     "Store",
     "Unit",
     "fold",

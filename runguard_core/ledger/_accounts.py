@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from runguard_core.values import value
+
 
 class Unit(StrEnum):
     """What an account counts. Amounts are whole numbers of the smallest part named here."""
@@ -16,6 +18,8 @@ class Unit(StrEnum):
     TURNS = "turns"
     SECONDS = "seconds"  # milliseconds of work
     TOOL_CALLS = "tool calls"
+
+    __hash__ = str.__hash__  # equal to its text, so it hashes like it; an enumeration's own hash is computed in Python
 
     @property
     def scale(self) -> int:
@@ -42,7 +46,7 @@ class Account:
     window_end: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Hold:
     """An amount to set aside in one account.
 
@@ -59,7 +63,7 @@ class Hold:
     shown_limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Balance:
     """An account's two sums, in the unit's smallest part.
 

@@ -55,6 +55,10 @@ class Settlement:
     result_chars: int = 0
     note: str | None = None
 
+    def record(self) -> Settlement:
+        """Itself: the whole value, as `SettlementDraft.record` gives it."""
+        return self
+
     def same_as(self, other: Settlement) -> bool:
         """Whether both say the same about money: a repeated post is then no conflict."""
         return (
@@ -102,9 +106,18 @@ class CallRecord:
     settlement: Settlement | None = None
 
     @property
+    def who(self) -> Attribution:
+        """Whose call it is; a draft's lacks turn and loop."""
+        return self.attribution
+
+    @property
     def cost_nanos(self) -> int:
         """Charged so far in nano-USD: 0 while pending, voided or unpriced."""
         return (self.settlement.cost_nanos or 0) if self.settlement is not None else 0
+
+    def record(self) -> CallRecord:
+        """Itself: the whole value, as `CallDraft.record` gives it."""
+        return self
 
     def same_request(self, other: CallRecord) -> bool:
         """Whether a repeated reserve asks for the same thing."""

@@ -21,10 +21,12 @@ from enum import StrEnum
 from typing import Protocol
 
 from runguard_core.ledger._accounts import AccountRow, Balance, Hold
-from runguard_core.ledger._calls import CallRecord, CallState, Settlement
+from runguard_core.ledger._calls import CallRecord, CallState
+from runguard_core.ledger._drafts import CallOrDraft, SettlementOrDraft
 from runguard_core.ledger._entries import Discrepancy, Entry
 from runguard_core.ledger._events import Event
 from runguard_core.ledger._latches import Latch, LimitOverride
+from runguard_core.values import value
 
 
 class Applied(StrEnum):
@@ -35,7 +37,7 @@ class Applied(StrEnum):
     LATE = "late"
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Reserved:
     """The amounts are set aside. `balances` are those after the step, one per hold, in their order."""
 
@@ -51,7 +53,7 @@ class Refusal:
     balance: Balance
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Settled:
     """The call is settled. `balances` are those after the step, by account key."""
 
@@ -81,6 +83,9 @@ class CallFilter:
 class Store(Protocol):
     """Where the book is kept. Synchronous; each verb is one atomic step.
 
+    `call` and `settlement` may be drafts: `record()` gives the whole value, and a store asks for it when it writes or reads a
+    row, not on the way. Of a draft a verb may read what it has in common with the whole value.
+
     Every method may raise `StoreUnavailableError`; a damaged or foreign file is `StoreSchemaError` or
     `StoreUnavailableError` with the way out.
     """
@@ -88,7 +93,7 @@ class Store(Protocol):
     url: str
 
     def reserve(
-        self, call: CallRecord, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
+        self, call: CallOrDraft, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
     ) -> Reserved | Refusal:
         """Check every limit and set the amounts aside in one step; overdue holds of others are expired first.
 
@@ -98,7 +103,7 @@ class Store(Protocol):
         """
         ...
 
-    def post(self, call_id: str, settlement: Settlement, events: Sequence[Event] = ()) -> Settled:
+    def post(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """Replace the hold by what was really spent. After ASSUMED it corrects (`LATE`).
 
         Raises:
@@ -106,7 +111,7 @@ class Store(Protocol):
         """
         ...
 
-    def void(self, call_id: str, settlement: Settlement, events: Sequence[Event] = ()) -> Settled:
+    def void(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """Hand the hold back, because nothing can have been billed. Unknown ids leave a tombstone.
 
         Raises:
@@ -122,7 +127,7 @@ class Store(Protocol):
         """Post every overdue hold at its quote as ASSUMED; the calls concerned, by deadline and id."""
         ...
 
-    def adjust(self, call_id: str, settlement: Settlement, reason: str) -> Settled:
+    def adjust(self, call_id: str, settlement: SettlementOrDraft, reason: str) -> Settled:
         """Correct a settled call by a new entry. KeyError: unknown id; LookupError if it was never settled."""
         ...
 
@@ -171,7 +176,7 @@ class Store(Protocol):
         ...
 
     def overrides(self) -> Mapping[str, LimitOverride]:
-        """Raised and lowered limits by account key, as of now. Cheap: asked before every call."""
+        """Raised and lowered limits by account key, as of now; replaced, never changed. Cheap: asked before every call."""
         ...
 
     def put_override(self, override: LimitOverride, events: Sequence[Event] = ()) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from runguard_core.calls import ModelCall
 from runguard_core.money import ceil_div
 from runguard_core.prices._learning import Learned, framing_tokens
 from runguard_core.prices._rates import Rates
+from runguard_core.values import value
 
 #: Most tokens that frame a message (role, separators, tool ids), and a request, whatever the provider.
 _BOUND_MESSAGE_TOKENS = 16
@@ -19,7 +18,7 @@ _MTOK = 10**6
 _UNKNOWN_WINDOW_TOKENS = 128_000
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Quote:
     """What is set aside.
 

@@ -10,6 +10,7 @@ from runguard_core.ledger import (
     AccountRow,
     Balance,
     CallFilter,
+    CallOrDraft,
     CallRecord,
     CallState,
     Discrepancy,
@@ -32,9 +33,9 @@ def assumed_settlement(call: CallRecord, holds: Sequence[Hold], at: datetime) ->
     )
 
 
-def matches(call: CallRecord, state: CallState, where: CallFilter) -> bool:
+def matches(call: CallOrDraft, state: CallState, where: CallFilter) -> bool:
     """Whether a filter selects a call."""
-    who = call.attribution
+    who = call.who
     return (
         where.app in {None, who.app}
         and where.session in {None, who.session}

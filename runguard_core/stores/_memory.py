@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from runguard_core.errors import AlreadyPostedError, AlreadyVoidedError, ConflictingEntryError
 from runguard_core.ledger import (
-    Account,
     AccountRow,
     Applied,
     Balance,
     CallFilter,
+    CallOrDraft,
     CallRecord,
     CallState,
     Discrepancy,
@@ -24,39 +23,16 @@ from runguard_core.ledger import (
     Hold,
     Latch,
     LimitOverride,
-    Move,
     Refusal,
     Reserved,
     Settled,
-    Settlement,
+    SettlementOrDraft,
 )
 from runguard_core.stores._laws import assumed_settlement, discrepancies, matches
+from runguard_core.stores._memory_rows import KeptAccount, KeptCall, Line
 
-
-@dataclass(slots=True)
-class _AccountState:
-    account: Account
-    posted: int = 0
-    pending: int = 0
-    assumed: int = 0
-    limit: int | None = None
-
-    def balance(self) -> Balance:
-        return Balance(self.posted, self.pending, self.assumed)
-
-
-@dataclass(slots=True)
-class _CallState:
-    call: CallRecord
-    holds: tuple[Hold, ...]
-    expires_at: datetime
-    state: CallState = CallState.PENDING
-    settlement: Settlement | None = None
-
-    def record(self) -> CallRecord:
-        if self.state is CallState.PENDING:
-            return self.call
-        return replace(self.call, state=self.state, settlement=self.settlement)
+_PENDING, _POSTED, _VOIDED, _ASSUMED = CallState.PENDING, CallState.POSTED, CallState.VOIDED, CallState.ASSUMED
+_CREATED, _POST = Applied.CREATED, EntryKind.POST
 
 
 class MemoryStore:
@@ -67,12 +43,12 @@ class MemoryStore:
     def __init__(self) -> None:
         """An empty book."""
         self._lock = threading.RLock()
-        self._accounts: dict[str, _AccountState] = {}
-        self._calls: dict[str, _CallState] = {}
-        self._pending: dict[str, datetime] = {}
+        self._accounts: dict[str, KeptAccount] = {}
+        self._calls: dict[str, KeptCall] = {}
+        self._pending: dict[str, KeptCall] = {}
         self._earliest: datetime | None = None  # no hold is due before it, so a reserve need not look at every hold
         self._tombstones: set[str] = set()
-        self._lines: list[tuple[Any, ...]] = []
+        self._lines: list[Line] = []
         self._events: list[Event] = []
         self._latches: dict[tuple[str, str], Latch] = {}
         self._overrides: dict[str, LimitOverride] = {}
@@ -80,65 +56,67 @@ class MemoryStore:
     # -- verbs ----------------------------------------------------------------------------------------------------
 
     def reserve(
-        self, call: CallRecord, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
+        self, call: CallOrDraft, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
     ) -> Reserved | Refusal:
         """See `Store.reserve`."""
+        call_id = call.id
         with self._lock:
-            known = self._calls.get(call.id)
-            if known is not None:
-                return self._again(known, call, holds)
-            if call.id in self._tombstones:
-                raise AlreadyVoidedError(call.id, "a void of this id came first")
+            if call_id in self._calls:
+                return self._again(self._calls[call_id], call, holds)
+            if call_id in self._tombstones:
+                raise AlreadyVoidedError(call_id, "a void of this id came first")
             if self._earliest is not None and call.started_at >= self._earliest:
                 self._expire(call.started_at)
             touched = []
             for hold in holds:
                 state = self._accounts.get(hold.account.key)
                 if state is None:
-                    state = self._accounts[hold.account.key] = _AccountState(hold.account)
+                    state = self._accounts[hold.account.key] = KeptAccount(hold.account)
                 if hold.limit is not None and hold.amount > hold.limit - state.posted - state.pending:
                     state.limit = hold.shown_limit
                     return Refusal(hold, state.balance())
-                touched.append(state)
-            for state, hold in zip(touched, holds, strict=True):
+                touched.append((state, hold))
+            balances = []
+            for state, hold in touched:
                 state.pending += hold.amount
                 state.limit = hold.shown_limit
-            self._calls[call.id] = _CallState(call, tuple(holds), expires_at)
-            self._pending[call.id] = expires_at
-            self._earliest = expires_at if self._earliest is None else min(self._earliest, expires_at)
-            self._lines.append((call.id, EntryKind.PENDING, call.started_at, None, 0, ""))
+                balances.append(Balance(state.posted, state.pending, state.assumed))
+            known = self._calls[call_id] = self._pending[call_id] = KeptCall(call, tuple(holds), expires_at)
+            if self._earliest is None or expires_at < self._earliest:
+                self._earliest = expires_at
+            self._lines.append(Line(known, EntryKind.PENDING))
             self._events.extend(events)
-            return Reserved(Applied.CREATED, tuple([Balance(s.posted, s.pending, s.assumed) for s in touched]))
+            return Reserved(_CREATED, tuple(balances))
 
-    def _again(self, known: _CallState, call: CallRecord, holds: Sequence[Hold]) -> Reserved:
+    def _again(self, known: KeptCall, call: CallOrDraft, holds: Sequence[Hold]) -> Reserved:
         same = [(h.account.key, h.amount) for h in known.holds] == [(h.account.key, h.amount) for h in holds]
-        if not same or not known.call.same_request(call):
+        if not same or not known.call.record().same_request(call.record()):
             raise ConflictingEntryError(call.id, "reserved before for something else")
         if known.state is CallState.VOIDED:
             raise AlreadyVoidedError(call.id)
         return Reserved(Applied.EXISTS, tuple([self._accounts[h.account.key].balance() for h in holds]))
 
-    def post(self, call_id: str, settlement: Settlement, events: Sequence[Event] = ()) -> Settled:
+    def post(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.post`."""
         with self._lock:
             known = self._calls[call_id] if call_id in self._calls else self._unknown(call_id)
-            if known.state is CallState.VOIDED:
+            was = known.state
+            if was is _VOIDED:
                 raise AlreadyVoidedError(call_id)
-            if known.state is CallState.POSTED:
-                if known.settlement is None or not known.settlement.same_as(settlement):
+            if was is _POSTED:
+                if known.settlement is None or not known.settlement.record().same_as(settlement.record()):
                     raise ConflictingEntryError(call_id, "posted before with other amounts")
                 return Settled(Applied.EXISTS, self._balances(known))
-            late = known.state is CallState.ASSUMED
-            self._settle(known, EntryKind.POST, CallState.POSTED, settlement, settlement.note or "")
+            balances = self._settle(known, _POST, _POSTED, settlement, settlement.note or "")
             self._events.extend(events)
-            return Settled(Applied.LATE if late else Applied.CREATED, self._balances(known))
+            return Settled(Applied.LATE if was is _ASSUMED else _CREATED, balances)
 
-    def _unknown(self, call_id: str) -> _CallState:
+    def _unknown(self, call_id: str) -> KeptCall:
         if call_id in self._tombstones:
             raise AlreadyVoidedError(call_id)
         raise KeyError(call_id)
 
-    def void(self, call_id: str, settlement: Settlement, events: Sequence[Event] = ()) -> Settled:
+    def void(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.void`."""
         with self._lock:
             known = self._calls.get(call_id)
@@ -151,20 +129,20 @@ class MemoryStore:
             if known.state is CallState.VOIDED:
                 return Settled(Applied.EXISTS, self._balances(known))
             late = known.state is CallState.ASSUMED
-            nothing = replace(settlement, amounts={}, cost_nanos=0)
-            self._settle(known, EntryKind.VOID, CallState.VOIDED, nothing, settlement.note or settlement.error or "")
+            nothing = replace(settlement.record(), amounts={}, cost_nanos=0)
+            balances = self._settle(known, EntryKind.VOID, CallState.VOIDED, nothing, nothing.note or nothing.error or "")
             self._events.extend(events)
-            return Settled(Applied.LATE if late else Applied.CREATED, self._balances(known))
+            return Settled(Applied.LATE if late else Applied.CREATED, balances)
 
     def extend(self, call_ids: Iterable[str], expires_at: datetime) -> int:
         """See `Store.extend`."""
         with self._lock:
             count = 0
             for call_id in call_ids:
-                if call_id in self._pending:
+                known = self._pending.get(call_id)
+                if known is not None:
                     count += 1
-                    later = max(self._pending[call_id], expires_at)
-                    self._pending[call_id] = self._calls[call_id].expires_at = later
+                    known.expires_at = max(known.expires_at, expires_at)
             return count
 
     def expire(self, now: datetime) -> tuple[CallRecord, ...]:
@@ -173,44 +151,46 @@ class MemoryStore:
             return self._expire(now)
 
     def _expire(self, now: datetime) -> tuple[CallRecord, ...]:
-        overdue = sorted((deadline, call_id) for call_id, deadline in self._pending.items() if deadline <= now)
-        self._earliest = min((deadline for deadline in self._pending.values() if deadline > now), default=None)
+        overdue = sorted((known.expires_at, call_id) for call_id, known in self._pending.items() if known.expires_at <= now)
+        self._earliest = min((known.expires_at for known in self._pending.values() if known.expires_at > now), default=None)
         for _, call_id in overdue:
             known = self._calls[call_id]
-            self._settle(known, EntryKind.EXPIRE, CallState.ASSUMED, assumed_settlement(known.call, known.holds, now), "")
+            self._settle(
+                known, EntryKind.EXPIRE, CallState.ASSUMED, assumed_settlement(known.call.record(), known.holds, now), ""
+            )
         return tuple(self._calls[call_id].record() for _, call_id in overdue)
 
-    def adjust(self, call_id: str, settlement: Settlement, reason: str) -> Settled:
+    def adjust(self, call_id: str, settlement: SettlementOrDraft, reason: str) -> Settled:
         """See `Store.adjust`."""
         with self._lock:
             known = self._calls[call_id] if call_id in self._calls else self._unknown(call_id)
             if known.state is CallState.PENDING:
                 raise LookupError(call_id)
-            self._settle(known, EntryKind.ADJUST, CallState.POSTED, settlement, reason)
-            return Settled(Applied.CREATED, self._balances(known))
+            return Settled(Applied.CREATED, self._settle(known, EntryKind.ADJUST, CallState.POSTED, settlement, reason))
 
-    def _settle(self, known: _CallState, kind: EntryKind, state: CallState, settlement: Settlement, reason: str) -> None:
-        """Move every account of the call from what the book said to what the settlement says."""
-        before = known.settlement
-        was_assumed = known.state is CallState.ASSUMED
-        moves = []
+    def _settle(
+        self, known: KeptCall, kind: EntryKind, state: CallState, settlement: SettlementOrDraft, reason: str
+    ) -> dict[str, Balance]:
+        """Move every account of the call from what the book said to what the settlement says; the balances then."""
+        before, was, amounts, balances = known.settlement, known.state, settlement.amounts, {}
         for hold in known.holds:
             key = hold.account.key
-            pending = -hold.amount if known.state is CallState.PENDING else 0
-            actual = settlement.amounts.get(key, 0)
+            account, actual = self._accounts[key], amounts.get(key, 0)
             old = before.amounts.get(key, 0) if before is not None else 0
-            assumed = (actual if state is CallState.ASSUMED else 0) - (old if was_assumed else 0)
-            account = self._accounts[key]
-            account.pending += pending
+            if was is _PENDING:
+                account.pending -= hold.amount
+            elif was is _ASSUMED:
+                account.assumed -= old
+            if state is _ASSUMED:
+                account.assumed += actual
             account.posted += actual - old
-            account.assumed += assumed
-            moves.append((key, pending, actual - old, assumed))
-        cost = (settlement.cost_nanos or 0) - ((before.cost_nanos or 0) if before is not None else 0)
+            balances[key] = Balance(account.posted, account.pending, account.assumed)
         self._pending.pop(known.call.id, None)
         known.settlement, known.state = settlement, state
-        self._lines.append((known.call.id, kind, settlement.at, moves, cost, reason))
+        self._lines.append(Line(known, kind, was, before, settlement, reason))
+        return balances
 
-    def _balances(self, known: _CallState) -> dict[str, Balance]:
+    def _balances(self, known: KeptCall) -> dict[str, Balance]:
         return {hold.account.key: self._accounts[hold.account.key].balance() for hold in known.holds}
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -247,13 +227,8 @@ class MemoryStore:
     def entries(self, call_id: str | None = None) -> tuple[Entry, ...]:
         """See `Store.entries`."""
         with self._lock:
-            return tuple(self._entry(index, line) for index, line in enumerate(self._lines, 1) if call_id in {None, line[0]})
-
-    def _entry(self, sequence: int, line: tuple[Any, ...]) -> Entry:
-        call_id, kind, at, moves, cost, reason = line
-        if moves is None:
-            moves = [(hold.account.key, hold.amount, 0, 0) for hold in self._calls[call_id].holds]
-        return Entry(sequence, call_id, kind, at, tuple([Move(*move) for move in moves]), cost, reason)
+            lines = enumerate(self._lines, 1)
+            return tuple(line.entry(sequence) for sequence, line in lines if call_id in {None, line.known.call.id})
 
     def announce(self, events: Sequence[Event]) -> None:
         """See `Store.announce`."""

@@ -13,6 +13,7 @@ from runguard_core.errors import AlreadyPostedError, AlreadyVoidedError, Conflic
 from runguard_core.ledger import (
     Applied,
     Balance,
+    CallOrDraft,
     CallRecord,
     CallState,
     EntryKind,
@@ -24,6 +25,7 @@ from runguard_core.ledger import (
     Reserved,
     Settled,
     Settlement,
+    SettlementOrDraft,
 )
 from runguard_core.stores import _sqlite_rows as rows
 from runguard_core.stores._laws import assumed_settlement
@@ -46,9 +48,10 @@ class SqliteStore(SqliteReading):
     # -- verbs ----------------------------------------------------------------------------------------------------
 
     def reserve(
-        self, call: CallRecord, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
+        self, call: CallOrDraft, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
     ) -> Reserved | Refusal:
         """See `Store.reserve`."""
+        call = call.record()
         with self._connections.writing() as db:
             known = db.execute("SELECT * FROM call WHERE id = ?", (call.id,)).fetchone()
             if known is not None:
@@ -71,8 +74,9 @@ class SqliteStore(SqliteReading):
             _say(db, events)
             return Reserved(Applied.CREATED, tuple(balances))
 
-    def post(self, call_id: str, settlement: Settlement, events: Sequence[Event] = ()) -> Settled:
+    def post(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.post`."""
+        settlement = settlement.record()
         with self._connections.writing() as db:
             row = _known(db, call_id)
             state = CallState(row["state"])
@@ -88,8 +92,9 @@ class SqliteStore(SqliteReading):
             applied = Applied.LATE if state is CallState.ASSUMED else Applied.CREATED
             return Settled(applied, _balances(db, row))
 
-    def void(self, call_id: str, settlement: Settlement, events: Sequence[Event] = ()) -> Settled:
+    def void(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.void`."""
+        settlement = settlement.record()
         with self._connections.writing() as db:
             row = db.execute("SELECT * FROM call WHERE id = ?", (call_id,)).fetchone()
             if row is None:
@@ -129,8 +134,9 @@ class SqliteStore(SqliteReading):
             if len(some) < _MAX_EXPIRED_AT_ONCE:
                 return tuple(found)
 
-    def adjust(self, call_id: str, settlement: Settlement, reason: str) -> Settled:
+    def adjust(self, call_id: str, settlement: SettlementOrDraft, reason: str) -> Settled:
         """See `Store.adjust`."""
+        settlement = settlement.record()
         with self._connections.writing() as db:
             row = _known(db, call_id)
             if row["state"] == CallState.PENDING.value:

@@ -12,6 +12,7 @@ import pytest
 
 from runguard_core import Budget, BudgetExceeded, CallFilter, Event, Guard, StoppedError, ToolCall, TrippedError, Usage
 from runguard_core import events as ev
+from runguard_core.guard._engine import KILL_FILE_SECONDS
 from runguard_core.guard._time import SteadyClock
 from runguard_core.ledger import CallState, LatchState
 
@@ -97,14 +98,16 @@ def test_closing_delivers_what_is_queued(make_guard: Any) -> None:
 
 
 def test_a_kill_file_stops_everything_until_it_is_gone(make_guard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It works when the store is down, too."""
-    file = tmp_path / "stop"
+    """It works when the store is down, too; the file is looked for within a stated time, and once found at every call."""
+    file, clock = tmp_path / "stop", FakeClock()
     monkeypatch.setenv("RUNGUARD_KILL_FILE", str(file))
-    guard = make_guard(prices=CENT)
+    guard = make_guard(prices=CENT, clock=clock)
     assert spend(guard) == 1
     file.touch()
-    with pytest.raises(TrippedError, match="kill file"):
-        guard.model_call("cent", max_output_tokens=1)
+    clock.advance(seconds=KILL_FILE_SECONDS)
+    for _ in range(2):
+        with pytest.raises(TrippedError, match="kill file"):
+            guard.model_call("cent", max_output_tokens=1)
     file.unlink()
     assert spend(guard) == 1
 
@@ -271,7 +274,7 @@ def test_a_fault_of_our_own_is_no_traceback_in_the_users_program(
 ) -> None:
     """Observing never raises; enforcing raises its one family, unless the policy admits."""
     guard = make_guard(prices=CENT, **settings)
-    monkeypatch.setattr(guard._engine.book, "claims", None)
+    monkeypatch.setattr(guard._engine.book, "plan", None)
     if passes:
         assert spend(guard) == 1
     else:

@@ -1,0 +1,63 @@
+"""`Caller`: whose call it is, as far as it does not change from one call to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runguard_core.attribution import DIMENSIONS, UNATTRIBUTED, Attribution
+from runguard_core.budgets import Mode, Plan
+
+if TYPE_CHECKING:
+    from runguard_core.guard._engine import Engine
+    from runguard_core.guard._runs import Lane, RunState
+
+
+@dataclass(slots=True, eq=False)
+class Caller:
+    """Worked out at the first call of an owner and kept with its lane, so that the next call finds it ready.
+
+    Attributes:
+        asked: the attribution that was given; who: the same, placed in a run and completed as the policy requires.
+        mode: enforce or observe.
+        state: the run; lane: the agent instance's history in it.
+        is_alone: the call belongs to no run and is one of its own.
+        plan: what budgets ask, once a call has asked for it.
+    """
+
+    asked: Attribution
+    who: Attribution
+    mode: Mode
+    state: RunState
+    lane: Lane
+    is_alone: bool
+    plan: Plan | None = None
+
+
+def caller_of(engine: Engine, who: Attribution, mode: Mode, call_id: str) -> Caller:
+    """The caller that this attribution stands for. Without a run the call is one; a run without a session is its own."""
+    if who.run is None:
+        who = who.with_values(run=call_id)
+        state, lane = engine.runs.place(who)
+        return Caller(who, _completed(engine, who), mode, state, lane, is_alone=True)
+    state, lane = engine.runs.place(who)
+    last = lane.caller
+    if last is None or (last.asked is not who and last.asked != who):
+        placed = who if who.session is not None else who.with_values(session=who.run)
+        last = lane.caller = Caller(who, _completed(engine, placed), mode, state, lane, is_alone=False)
+    return last
+
+
+def _completed(engine: Engine, who: Attribution) -> Attribution:
+    """With the agent's owner, and what the policy requires."""
+    if who.owner is None and who.agent is not None and engine.rules.agent_owners:
+        who = who.with_values(owner=engine.rules.agent_owners.get(who.agent))
+    return _filed(engine, who) if engine.rules.require else who
+
+
+def _filed(engine: Engine, who: Attribution) -> Attribution:
+    """Attribution that the policy requires and the call lacks is filed as such, so that reports can show its share."""
+    missing = [key for key in engine.rules.require if who.value(key) is None]
+    fields = {key: UNATTRIBUTED for key in missing if key in DIMENSIONS}
+    tags = {key.removeprefix("tag:"): UNATTRIBUTED for key in missing if key not in DIMENSIONS}
+    return who.with_values(**fields, tags=tags) if missing else who
