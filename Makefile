@@ -1,5 +1,6 @@
-# One virtual environment with two stamps (what the demo needs, what developing needs on top), and a second one for LlamaIndex
-# with its client of OpenAI, which excludes the openai that current LangChain and LiteLLM need.
+# Virtual environments: .venv with all that fits together (two stamps: what the demo needs, what developing needs on top), and one
+# for each framework alone, in its newest version (.venv-FRAMEWORK) and in the oldest one that its adapter promises
+# (.venv-lowest-FRAMEWORK). What is in them is said in pyproject.toml, under `dev` and `dev-FRAMEWORK`.
 .DEFAULT_GOAL := help
 SHELL := bash
 VENV ?= .venv
@@ -9,10 +10,14 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 BIN := $(VENV)/bin
 DEMO := $(VENV)/.demo-installed
 DEV := $(VENV)/.dev-installed
-LLAMA := $(VENV)-llama-index
+FRAMEWORKS := langchain litellm llama-index
+# Processes that share the tests of an environment; 0 for none.
+WORKERS ?= auto
+PYTEST := -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-lowest check bench explore matrix clean
+.PHONY: help demo test test-together $(FRAMEWORKS:%=test-%) test-lowest $(FRAMEWORKS:%=lowest-%) check bench explore matrix clean
+.NOTPARALLEL:
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -28,28 +33,38 @@ $(DEV): pyproject.toml | $(BIN)/python
 	$(BIN)/python $(PIP) -e '.[dev]'
 	@touch $@ $(DEMO)
 
-$(LLAMA)/.installed: pyproject.toml
-	@test -x $(LLAMA)/bin/python || $(PYTHON) -m venv $(LLAMA)
-	$(LLAMA)/bin/python $(PIP) -e '.[dev-llama-index]'
+$(VENV)-%/.installed: pyproject.toml
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@echo "== $(@D): installing $*, newest"
+	@$(@D)/bin/python $(PIP) -e '.[dev-$*]'
 	@touch $@
 
 demo: $(DEMO) ## install and run the main job, offline
 	@$(BIN)/runguard demo
 
-test: $(DEV) $(LLAMA)/.installed ## run all tests with branch coverage, in both environments
-	$(BIN)/python -m pytest --cov --cov-report=term
-	$(LLAMA)/bin/python -m pytest tests/integrations/llama_index --cov=integrations/runguard_llama_index --cov-report=term
+# A folder that is named is collected, whatever is missing: what cannot be imported there is an error, not a test fewer.
+test: test-together $(FRAMEWORKS:%=test-%) ## run all tests: all frameworks together, then each alone; branch coverage of all
+	@$(BIN)/python -m coverage combine --quiet .coverage-*
+	@$(BIN)/python -m coverage report
 
-# What each adapter's own environment needs beside the oldest versions in tests/lowest.
-lowest-langchain: NEEDS = -e '.[langchain,test]' langchain-anthropic
-lowest-litellm: NEEDS = -e '.[litellm,langchain,test]' 'litellm[proxy]' langchain-litellm tenacity
-lowest-llama_index: NEEDS = -e '.[dev-llama-index]'
-lowest-%:
-	@test -x $(VENV)-$@/bin/python || $(PYTHON) -m venv $(VENV)-$@
-	$(VENV)-$@/bin/python $(PIP) -c tests/lowest/$*.txt $(NEEDS)
-	$(VENV)-$@/bin/python -m pytest -q tests/integrations/$*
+test-together: $(DEV)
+	@echo "== $(VENV): all that fits together"
+	@COVERAGE_FILE=.coverage-together $(BIN)/python $(PYTEST) --cov --cov-report=
 
-test-lowest: lowest-langchain lowest-litellm lowest-llama_index ## run each adapter's tests with the oldest versions it promises
+$(FRAMEWORKS:%=test-%): test-%: $(VENV)-%/.installed
+	@echo "== $(VENV)-$*: $* alone, newest"
+	@COVERAGE_FILE=.coverage-$* $(VENV)-$*/bin/python $(PYTEST) --cov --cov-report= tests/integrations/$(subst -,_,$*)
+
+# The proxy's tests need LiteLLM's proxy, whose oldest version is there, unlike its newest.
+lowest-litellm: EXTRA = -proxy
+lowest-litellm: MORE = tests/integrations/litellm_proxy
+$(FRAMEWORKS:%=lowest-%): lowest-%: pyproject.toml
+	@echo "== $(VENV)-lowest-$*: $* alone, oldest"
+	@test -x $(VENV)-lowest-$*/bin/python || $(PYTHON) -m venv $(VENV)-lowest-$*
+	@$(VENV)-lowest-$*/bin/python $(PIP) -c tests/lowest/$*.txt -e '.[dev-$*$(EXTRA)]'
+	@$(VENV)-lowest-$*/bin/python $(PYTEST) tests/integrations/$(subst -,_,$*) $(MORE)
+
+test-lowest: $(FRAMEWORKS:%=lowest-%) ## run each adapter's tests with the oldest versions it promises
 
 check: $(DEV) ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from runguard_core import CallFilter, Guard
 from runguard_core.ledger import CallState
 
 os.environ["LANGSMITH_TRACING"] = "false"
+os.environ["COLUMNS"] = "100"  # read when the command line is imported; the workers of pytest-xdist say 80
 _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 # the same examples every time, so that a red run is about the change; `explore` looks for new ones
 settings.register_profile("default", deadline=None, max_examples=60, derandomize=True, suppress_health_check=_CHECKS)

@@ -1,12 +1,12 @@
-"""One environment per framework: LlamaIndex's client of OpenAI and LiteLLM need different versions of `openai`.
+"""One environment for all frameworks that fit together, and one for each alone: `make test` runs the tests in all of them.
 
-`make test` runs the tests in all of them; here only what this environment can import is collected.
+A folder that is named on the command line is always collected, and what it cannot import is an error. Without names everything
+is, but for the folders listed here: they belong to environments of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -15,18 +15,11 @@ from runguard_core.testing import FakeProvider, Reply
 
 Serve = Callable[..., FakeProvider]
 #: Folders whose frameworks warn of themselves, their clients and their types; ours stay errors.
-_NOISY = frozenset({"litellm", "llama_index", "together"})
+_NOISY = frozenset({"litellm", "litellm_proxy", "llama_index", "together"})
 
 
-def _is_here(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-_NEEDS = {"langchain": "langchain_openai", "litellm": "litellm", "llama_index": "llama_index.llms.openai", "together": "litellm"}
-collect_ignore = [folder for folder, module in _NEEDS.items() if not _is_here(module)]
+#: LlamaIndex's client of OpenAI excludes the openai that LangChain and LiteLLM need: `make test-llama-index`.
+collect_ignore = ["llama_index"]
 
 
 @pytest.fixture
