@@ -9,7 +9,7 @@ from dataclasses import replace
 from runguard_core import breaker
 from runguard_core import events as ev
 from runguard_core.budgets import Mode
-from runguard_core.calls import Outcome, ToolCall, ToolUse
+from runguard_core.calls import Outcome, OutcomeKind, ToolCall, ToolUse
 from runguard_core.detectors import Severity, Step, Verdict, error_mark, is_empty, result_mark, signature
 from runguard_core.guard import _refusing as refusing
 from runguard_core.guard._candidate import Candidate
@@ -30,16 +30,18 @@ def check_loops(engine: Engine, it: Candidate, call: ToolCall) -> None:
 def end_step(engine: Engine, it: Candidate, call: ToolCall, outcome: Outcome) -> Outcome:
     """A tool call has ended: judge it, and keep of its result only digest and size.
 
-    A stop latches the run, so that its next call of any kind is refused; this one is over, nothing is raised.
+    A stop latches the run, so that its next call of any kind is refused; this one is over, nothing is raised. An unknown
+    outcome without a result is no result: nobody reported one.
     """
     failed = error_mark(call.name, outcome.error, engine.fingerprint) if outcome.error else None
-    mark = result_mark(outcome.result, engine.fingerprint) if failed is None else None
+    is_told = failed is None and (outcome.kind is not OutcomeKind.UNKNOWN or outcome.result is not None)
+    mark = result_mark(outcome.result, engine.fingerprint) if is_told else None
     chars = outcome.output_chars or (len(outcome.result) if isinstance(outcome.result, str) else 0)
     use = ToolUse(name=call.name, signature=it.signature or "", result_hash=mark, result_chars=chars)
     with it.state.lock:
         it.state.tool_uses.append(use)
     if it.step is not None:
-        said = it.lane.watch.finish(it.step, mark, failed, is_empty=failed is None and is_empty(outcome.result))
+        said = it.lane.watch.finish(it.step, mark, failed, is_empty=is_told and is_empty(outcome.result))
         _act_after(engine, it, said, failed)
     return replace(outcome, output_text_hash=mark, output_chars=chars, result=None)
 

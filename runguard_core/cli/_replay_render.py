@@ -1,0 +1,109 @@
+"""Played recordings as tables for a terminal of 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from runguard_core.money import format_usd
+from runguard_core.replay import Played, ReplaySum, summed
+
+_ID_CHARS = 36
+
+
+def print_played(console: Console, played: Sequence[Played], *, only_stopped: bool, limit: int) -> None:
+    """The runs, what each rule did, and the sum."""
+    found = summed(played)
+    rows = sorted(played, key=lambda one: (one.stop is None, -one.saved.nanos, -one.saved.call_count))
+    rows = [one for one in rows if one.stop is not None or not only_stopped]
+    if rows and limit:
+        _print_runs(console, rows[:limit])
+        if len(rows) > limit:
+            console.print(f"... and {len(rows) - limit:,} more (--limit)", style="dim", highlight=False)
+        console.print()
+    if found.rules:
+        _print_rules(console, found)
+        console.print()
+    for line in lines_of(found):
+        console.print(line, highlight=False)
+
+
+def _print_runs(console: Console, rows: Sequence[Played]) -> None:
+    table = Table(title="Runs, those that would have been stopped first", title_justify="left", box=None, pad_edge=False)
+    table.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column("stop at", justify="right", no_wrap=True)
+    table.add_column("rule", overflow="fold", min_width=8)
+    for name in ("calls saved", "USD saved"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("went well")
+    for one in rows:
+        table.add_row(*_cells(one))
+    console.print(table)
+
+
+def _cells(one: Played) -> tuple[str, ...]:
+    well = {True: "yes", False: "no", None: ""}[one.went_well]
+    if one.stop is None:
+        warned = ", ".join(dict.fromkeys(warn.rule for warn in one.warns))
+        said = f"[yellow]warns: {escape(warned)}[/]" if warned else ""
+        return (escape(short(one.run_id)), f"- of {one.event_count}", said, "", f"- of {dollars(one)}", well)
+    saved = "?" if one.saved.untold_count and not one.saved.nanos else format_usd(one.saved.nanos)
+    colour = "red" if one.went_well else "default"
+    return (
+        escape(short(one.run_id)), f"{one.stop.index} of {one.event_count}", f"[{colour}]{escape(one.stop.rule)}[/]",
+        f"{one.saved.call_count} of {one.whole.call_count}", f"{saved} of {dollars(one)}",
+        f"[bold red]{well}: hit[/]" if one.went_well else well,
+    )  # fmt: skip
+
+
+def dollars(one: Played) -> str:
+    """What a run cost; "?" where nothing is known of it."""
+    return format_usd(one.total_nanos) if one.total_nanos or not one.whole.untold_count else "?"
+
+
+def short(run_id: str) -> str:
+    """An id that fits: its beginning and its end say more than its middle."""
+    return run_id if len(run_id) <= _ID_CHARS else f"{run_id[:10]}…{run_id[-(_ID_CHARS - 11) :]}"
+
+
+def _print_rules(console: Console, found: ReplaySum) -> None:
+    table = Table(title="By rule", title_justify="left", box=None, pad_edge=False)
+    table.add_column("rule", overflow="fold", ratio=1)
+    for name in ("stops", "of these went well", "calls saved", "tokens saved", "USD saved", "runs warned", "observed"):
+        table.add_column(name, justify="right")
+    for row in found.rules:
+        hit = f"[bold red]{row.healthy_count}[/]" if row.healthy_count else "0"
+        money = "?" if row.saved.untold_count and not row.saved.nanos else format_usd(row.saved.nanos)
+        stopped = (f"{row.stop_count}", hit, f"{row.saved.call_count:,}", f"{row.saved.tokens:,}", money)
+        shown = stopped if row.stop_count else ("", "", "", "", "")
+        table.add_row(escape(row.rule), *shown, f"{row.warn_count or ''}", f"{row.observed_count or ''}")
+    console.print(table)
+
+
+def lines_of(found: ReplaySum) -> list[str]:
+    """The sum in sentences, the unknown part included."""
+    share = f" ({found.stop_count / found.run_count:.0%})" if found.run_count else ""
+    saved, whole = found.saved, found.whole
+    events = f"[bold]{found.run_count:,} runs[/], {found.event_count:,} events"
+    calls = f"{saved.call_count:,} of {whole.call_count:,} calls, {saved.tokens:,} of {whole.tokens:,} tokens"
+    lines = [
+        f"{events}: [bold]{found.stop_count:,} would have been stopped[/]{share}.",
+        f"Saved: {calls}, {format_usd(saved.nanos)} of {format_usd(found.total_nanos)}.",
+    ]
+    if found.judged_count:
+        colour = "bold red" if found.healthy_count else "green"
+        lines.append(
+            f"{found.well_count:,} of {found.judged_count:,} runs that say how they ended went well: "
+            f"[{colour}]{found.healthy_count} of these would have been stopped[/]."
+        )
+    else:
+        lines.append("No run says whether it went well (outcome, labels), so false stops cannot be counted.")
+    if found.whole.untold_count:
+        lines.append(
+            f"[yellow]{found.whole.untold_count:,} model calls carry no cost and no priceable tokens[/]: they count as "
+            "nothing here, so the dollars above are the least it was."
+        )
+    return lines

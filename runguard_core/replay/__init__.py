@@ -1,0 +1,33 @@
+"""Recorded runs, and playing them through a real guard under any policy."""
+
+from runguard_core.replay._from_ledger import recordings_of
+from runguard_core.replay._many import play_each, play_many
+from runguard_core.replay._parsing import RecordingError, parse_line, parse_run
+from runguard_core.replay._played import Played, Stop, Tally, Warn, played_json
+from runguard_core.replay._playing import play
+from runguard_core.replay._reading import read_recordings, recording_files
+from runguard_core.replay._recording import RecordedEvent, Recording
+from runguard_core.replay._summing import ReplaySum, RuleSum, sum_json, summed
+
+__all__ = [
+    "Played",
+    "RecordedEvent",
+    "Recording",
+    "RecordingError",
+    "ReplaySum",
+    "RuleSum",
+    "Stop",
+    "Tally",
+    "Warn",
+    "parse_line",
+    "parse_run",
+    "play",
+    "play_each",
+    "play_many",
+    "played_json",
+    "read_recordings",
+    "recording_files",
+    "recordings_of",
+    "sum_json",
+    "summed",
+]
