@@ -64,6 +64,11 @@ def nanos_to_usd(nanos: int) -> Decimal:
     return Decimal(nanos) / NANOS_PER_USD if nanos % NANOS_PER_USD else Decimal(nanos // NANOS_PER_USD)
 
 
+def usd_text(nanos: int) -> str:
+    """Whole nano-USD to USD as JSON carries it: exact, no exponent."""
+    return f"{nanos_to_usd(nanos):f}"
+
+
 def format_usd(nanos: int) -> str:
     """For people: "$12.34", "$0.0123", "$0.000001"; four significant digits below a cent, never "$0" for a positive amount."""
     sign, nanos = ("-", -nanos) if nanos < 0 else ("", nanos)

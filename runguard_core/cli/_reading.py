@@ -16,6 +16,7 @@ from runguard_core.ledger import AccountRow, CallFilter, LatchState, Unit
 from runguard_core.policy import Policy
 from runguard_core.reports import (
     account_json,
+    dead_tails,
     event_json,
     explain,
     explained_json,
@@ -110,9 +111,12 @@ def report_command(
         calls = opened.calls(CallFilter(app=app_name, since=since_of(since)))
         whole = total(calls)
         sums = {key: spending(calls, key, loaded.rules.zone) for key in by or ("feature", "agent", "model", "tool", "day")}
+        tails = dead_tails(calls)
+        tail_nanos = sum(tails.values())
         document = {
             "ledger": opened.url,
             "total": spend_json(whole),
+            "dead_tail": {"nanos": str(tail_nanos), "run_count": len(tails)},
             "by": {key: [spend_json(row) for row in rows] for key, rows in sums.items()},
         }
 
@@ -120,6 +124,8 @@ def report_command(
             for key, rows in sums.items():
                 render.print_spending(out, rows, key, whole)
                 out.print()
+            if tails:
+                out.print(f"{len(tails)} runs{render.dead_tail_note(tail_nanos, whole.nanos)}.", highlight=False)
 
         show(as_json, document, text)
 

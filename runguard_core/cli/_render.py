@@ -68,12 +68,16 @@ def print_sessions(console: Console, rows: Sequence[SessionRow]) -> None:
     table.add_column("session", overflow="fold", ratio=1)
     for name in ("last call", "USD", "turns", "tools", "state"):
         table.add_column(name, justify="right" if name in {"USD", "turns", "tools"} else "left", no_wrap=True)
+    has_tails = any(row.dead_tail_nanos for row in rows)
+    if has_tails:
+        table.add_column("dead tail", justify="right", no_wrap=True)
     table.add_column("agents", overflow="fold")
     for row in rows:
         colour = {"stopped": "red", "running": "green"}.get(row.state, "default")
+        tail = (format_usd(row.dead_tail_nanos) if row.dead_tail_nanos else "",) if has_tails else ()
         table.add_row(
             escape(row.id), when(row.last_at), format_usd(row.spend.nanos), str(row.turn_count),
-            str(row.spend.tool_count), f"[{colour}]{row.state}[/]", escape(", ".join(sorted(row.agents))),
+            str(row.spend.tool_count), f"[{colour}]{row.state}[/]", *tail, escape(", ".join(sorted(row.agents))),
         )  # fmt: skip
     console.print(table)
 
@@ -95,8 +99,15 @@ def print_explained(console: Console, found: Explained) -> None:
         console.print(f"[red]■[/] {when(event.at)} [bold]{event.kind}[/]: {escape(event.message)}", highlight=False)
 
 
+def dead_tail_note(nanos: int, of_nanos: int) -> str:
+    """How much was spent after the last new tool result, as the end of a sentence; empty without any."""
+    share = f" ({nanos / of_nanos:.0%})" if of_nanos else ""
+    return f", [yellow]dead tail {format_usd(nanos)}{share}[/] after its last new tool result" if nanos else ""
+
+
 def _run_tree(run: RunExplained, most: int) -> Tree:
-    tree = Tree(f"run {escape(run.id)}  {format_usd(run.nanos)}", guide_style="dim")
+    tail = dead_tail_note(run.dead_tail_nanos or 0, run.nanos)
+    tree = Tree(f"run {escape(run.id)}  {format_usd(run.nanos)}{tail}", guide_style="dim")
     loops = {(agent, loop): (count, nanos) for agent, loop, count, nanos in run.loops()}
     current: tuple[str | None, int] | None = None
     branch = tree

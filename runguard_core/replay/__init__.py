@@ -1,5 +1,6 @@
 """Recorded runs, and playing them through a real guard under any policy."""
 
+from runguard_core.replay._dead_tail import Beat, beats_of_calls, dead_tail_nanos
 from runguard_core.replay._from_ledger import recordings_of
 from runguard_core.replay._many import play_each, play_many
 from runguard_core.replay._parsing import RecordingError, parse_line, parse_run
@@ -10,6 +11,7 @@ from runguard_core.replay._recording import RecordedEvent, Recording
 from runguard_core.replay._summing import ReplaySum, RuleSum, sum_json, summed
 
 __all__ = [
+    "Beat",
     "Played",
     "RecordedEvent",
     "Recording",
@@ -19,6 +21,8 @@ __all__ = [
     "Stop",
     "Tally",
     "Warn",
+    "beats_of_calls",
+    "dead_tail_nanos",
     "parse_line",
     "parse_run",
     "play",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from runguard_core.money import nanos_to_usd
+from runguard_core.money import usd_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,6 @@ class Played:
         return self.whole.nanos if self.stated_nanos is None else self.stated_nanos
 
 
-def usd(nanos: int) -> str:
-    """Exact USD as text."""
-    return f"{nanos_to_usd(nanos):f}"
-
-
 def played_json(played: Played) -> dict[str, Any]:
     """The line of `runguard replay --json`; amounts are strings of USD."""
     stop, observed = played.stop, [warn for warn in played.warns if warn.is_observed]
@@ -107,8 +102,8 @@ def played_json(played: Played) -> dict[str, Any]:
         "events": played.event_count,
         "stop": None if stop is None else {"index": stop.index, "rule": stop.rule, "evidence": stop.evidence},
         "warns": [{"index": warn.index, "rule": warn.rule} for warn in played.warns],
-        "usd_total": usd(played.total_nanos),
-        "usd_saved": usd(played.saved.nanos),
+        "usd_total": usd_text(played.total_nanos),
+        "usd_saved": usd_text(played.saved.nanos),
         "healthy": played.went_well,
         "calls": played.whole.call_count,
         "calls_saved": played.saved.call_count,
@@ -116,6 +111,6 @@ def played_json(played: Played) -> dict[str, Any]:
         "tokens_saved": played.saved.tokens,
         "calls_of_unknown_cost": played.whole.untold_count,
         "calls_without_tokens": played.whole.tokenless_count,
-        "usd_dead_tail": None if played.dead_tail_nanos is None else usd(played.dead_tail_nanos),
+        "usd_dead_tail": None if played.dead_tail_nanos is None else usd_text(played.dead_tail_nanos),
         "observed": [{"index": warn.index, "rule": warn.rule, "evidence": warn.evidence} for warn in observed],
     }

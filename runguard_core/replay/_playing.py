@@ -15,6 +15,7 @@ from runguard_core.errors import InvalidAmountError, StoppedError
 from runguard_core.guard import Guard, Rules
 from runguard_core.money import usd_to_nanos
 from runguard_core.replay._calling import Caller, asked_tools, outcome_of
+from runguard_core.replay._dead_tail import beats_of_events, dead_tail_nanos
 from runguard_core.replay._hearing import heard, stop_of
 from runguard_core.replay._money import RecordedPrices, cost_of, counting_of, recorded_prices, usage_of
 from runguard_core.replay._played import Played, Stop, Tally
@@ -99,7 +100,8 @@ class _Playing:
             self._guard.end_run(self._guard.rules.defaults.with_values(session=self._caller.session, run=run))
         return Played(
             run_id=recording.run_id, event_count=len(recording.events), stop=self._stop, warns=warns, whole=whole, saved=saved,
-            stated_nanos=_stated(recording) if whole.untold_count and not whole.nanos else None, went_well=recording.went_well,
+            stated_nanos=_stated(recording) if whole.untold_count and not whole.nanos else None,
+            dead_tail_nanos=dead_tail_nanos(beats_of_events(recording.events, self._costs)), went_well=recording.went_well,
         )  # fmt: skip
 
     def _is_refused(self, event: RecordedEvent, place: int) -> bool:

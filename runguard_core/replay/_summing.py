@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from runguard_core.replay._played import Played, Tally, usd
+from runguard_core.money import usd_text
+from runguard_core.replay._played import Played, Tally
 
 
 @dataclass(slots=True)
@@ -91,11 +92,11 @@ def sum_json(found: ReplaySum) -> dict[str, Any]:
         "runs": found.run_count, "events": found.event_count, "stops": found.stop_count, "healthy_runs": found.well_count,
         "judged_runs": found.judged_count, "healthy_hit": found.healthy_count, "calls": found.whole.call_count,
         "calls_saved": found.saved.call_count, "tokens": found.whole.tokens, "tokens_saved": found.saved.tokens,
-        "usd_total": usd(found.total_nanos), "usd_saved": usd(found.saved.nanos),
+        "usd_total": usd_text(found.total_nanos), "usd_saved": usd_text(found.saved.nanos),
         "calls_of_unknown_cost": found.whole.untold_count,
         "by_rule": [
             {"rule": row.rule, "stops": row.stop_count, "healthy_hit": row.healthy_count, "warned": row.warn_count,
-             "observed": row.observed_count, "calls_saved": row.saved.call_count, "usd_saved": usd(row.saved.nanos)}
+             "observed": row.observed_count, "calls_saved": row.saved.call_count, "usd_saved": usd_text(row.saved.nanos)}
             for row in found.rules
         ],
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """Reports: pure functions over the ledger's rows."""
 
+from runguard_core.money import usd_text as usd
 from runguard_core.reports._documents import (
     account_json,
     call_json,
@@ -9,11 +10,10 @@ from runguard_core.reports._documents import (
     latch_json,
     session_json,
     spend_json,
-    usd,
 )
 from runguard_core.reports._explaining import Explained, OriginCost, RunExplained, Turn, explain
 from runguard_core.reports._grading import Grade, Sign, grade
-from runguard_core.reports._spending import SPECIAL_KEYS, SessionRow, Spend, sessions, spending, total
+from runguard_core.reports._spending import SPECIAL_KEYS, SessionRow, Spend, dead_tails, sessions, spending, total
 
 __all__ = [
     "SPECIAL_KEYS",
@@ -27,6 +27,7 @@ __all__ = [
     "Turn",
     "account_json",
     "call_json",
+    "dead_tails",
     "event_json",
     "explain",
     "explained_json",

@@ -6,16 +6,11 @@ from typing import Any
 
 from runguard_core.budgets import in_units
 from runguard_core.ledger import AccountRow, CallRecord, Event, Latch
-from runguard_core.money import nanos_to_usd
+from runguard_core.money import usd_text as usd
 from runguard_core.reports._explaining import Explained
 from runguard_core.reports._grading import Grade, Sign
 from runguard_core.reports._spending import SessionRow, Spend
 from runguard_core.usage import USAGE_FIELDS
-
-
-def usd(nanos: int) -> str:
-    """Exact USD."""
-    return f"{nanos_to_usd(nanos):f}"
 
 
 def spend_json(row: Spend) -> dict[str, Any]:
@@ -33,7 +28,8 @@ def session_json(row: SessionRow) -> dict[str, Any]:
     return {
         "session": row.id, "app": row.app, "state": row.state, "started_at": row.started_at.isoformat(),
         "last_at": row.last_at.isoformat(), "run_count": len(row.runs), "turn_count": row.turn_count,
-        "agents": sorted(row.agents), "users": sorted(row.users), "spend": spend_json(row.spend),
+        "agents": sorted(row.agents), "users": sorted(row.users), "dead_tail_nanos": str(row.dead_tail_nanos),
+        "spend": spend_json(row.spend),
     }  # fmt: skip
 
 
@@ -70,6 +66,7 @@ def explained_json(found: Explained) -> dict[str, Any]:
         "runs": [
             {
                 "run": run.id, "nanos": str(run.nanos),
+                "dead_tail_nanos": None if run.dead_tail_nanos is None else str(run.dead_tail_nanos),
                 "turns": [
                     {
                         "turn": turn.number, "loop": turn.loop, "agent": turn.agent, "nanos": str(turn.nanos),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from runguard_core.calls import CallKind, PromptPart
 from runguard_core.ledger import CallRecord, Event
+from runguard_core.replay import beats_of_calls, dead_tail_nanos
 from runguard_core.reports._spending import Spend, total
 
 #: Events that say why something was stopped or would have been.
@@ -36,11 +37,17 @@ class RunExplained:
 
     id: str
     turns: list[Turn] = field(default_factory=list)
+    calls: list[CallRecord] = field(default_factory=list)
 
     @property
     def nanos(self) -> int:
         """Charged so far, nano-USD."""
         return sum(turn.nanos for turn in self.turns)
+
+    @property
+    def dead_tail_nanos(self) -> int | None:
+        """Spent after its last new tool result, nano-USD; see `runguard_core.replay.dead_tail_nanos`."""
+        return dead_tail_nanos(beats_of_calls(self.calls))
 
     def loops(self) -> list[tuple[str | None, int, int, int]]:
         """(agent, loop, turns, nano-USD) of every tool loop, in order."""
@@ -78,6 +85,11 @@ class Explained:
     output_nanos: int
     stops: list[Event]
 
+    @property
+    def dead_tail_nanos(self) -> int:
+        """Of all its runs, as far as known."""
+        return sum(run.dead_tail_nanos or 0 for run in self.runs)
+
 
 def explain(session: str, calls: Sequence[CallRecord], events: Iterable[Event]) -> Explained:
     """Turns, tool loops, and the cost of the prompts' parts.
@@ -95,6 +107,7 @@ def explain(session: str, calls: Sequence[CallRecord], events: Iterable[Event]) 
         if turn is None:
             turn = turns[key] = Turn(who.turn or 0, who.loop or 0, who.agent, who.instance)
             run.turns.append(turn)
+        run.calls.append(call)
         (turn.models if call.kind is CallKind.MODEL else turn.tools).append(call)
     origins, output = _origins(calls)
     stops = [event for event in events if event.kind in STOPS]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from runguard_core.calls import CallKind, Certainty
 from runguard_core.ledger import CallRecord, Latch
+from runguard_core.replay import beats_of_calls, dead_tail_nanos
 from runguard_core.usage import NO_USAGE, Usage
 
 #: What `spending` can be split by, besides the dimensions of attribution and "tag:KEY".
@@ -115,6 +116,7 @@ class SessionRow:
         spend: its sum; started_at, last_at: first and latest call (UTC); run_count, turn_count: of its calls.
         app, agents, users: who made them.
         state: "running" (a call in flight), "finished", or "stopped" (its next run is a probe).
+        dead_tail_nanos: what its runs spent after their last new tool results, nano-USD.
     """
 
     id: str
@@ -127,11 +129,14 @@ class SessionRow:
     users: set[str] = field(default_factory=set)
     turn_count: int = 0
     state: str = "finished"
+    dead_tail_nanos: int = 0
 
 
 def sessions(calls: Iterable[CallRecord], latches: Iterable[Latch], now: datetime, idle: timedelta) -> list[SessionRow]:
     """Sessions by their latest call, the newest first."""
     found: dict[tuple[str, str], SessionRow] = {}
+    calls = tuple(calls)
+    tails = dead_tails(calls)
     for call in calls:
         who = call.attribution
         key = (who.app, who.session or who.run or call.id)
@@ -147,6 +152,7 @@ def sessions(calls: Iterable[CallRecord], latches: Iterable[Latch], now: datetim
     by_session = {latch.session: latch for latch in latches if latch.session}
     for row in found.values():
         row.state = _state(row, by_session.get(row.id), now, idle)
+        row.dead_tail_nanos = sum(tails.get((row.app, row.id, run), 0) for run in row.runs)
     return sorted(found.values(), key=lambda row: row.last_at, reverse=True)
 
 
@@ -154,3 +160,12 @@ def _state(row: SessionRow, latch: Latch | None, now: datetime, idle: timedelta)
     if latch is not None:
         return "stopped"
     return "running" if now - row.last_at < idle and row.spend.pending_nanos else "finished"
+
+
+def dead_tails(calls: Iterable[CallRecord]) -> dict[tuple[str, str, str], int]:
+    """What each run spent after its last new tool result, nano-USD, by (app, session, run); runs without are left out."""
+    runs: dict[tuple[str, str, str], list[CallRecord]] = {}
+    for call in calls:
+        who = call.attribution
+        runs.setdefault((who.app, who.session or who.run or call.id, who.run or ""), []).append(call)
+    return {key: nanos for key, its in runs.items() if (nanos := dead_tail_nanos(beats_of_calls(its)))}
