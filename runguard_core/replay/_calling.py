@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from runguard_core.attribution import Attribution
 from runguard_core.calls import Call, ModelCall, Outcome, OutcomeKind, PromptPart, ToolCall
+from runguard_core.guard import Guard
 from runguard_core.replay._money import UNRECORDED_MODEL
 from runguard_core.replay._recording import RecordedEvent, Recording
-from runguard_core.replay._texts import arguments_of, is_reported, result_of
+from runguard_core.replay._texts import answer_of, arguments_of, is_reported, result_of
 from runguard_core.usage import NO_USAGE, Usage
 
 #: A tool whose name was not recorded.
@@ -24,31 +26,29 @@ Lane = tuple[str | None, str | None, str | None]
 
 @dataclass(slots=True)
 class _LaneState:
-    """One agent instance in one segment: whether a tool has answered since the last prompt, and the call that failed last."""
+    """One agent instance in one segment: whether a tool's result is the last thing it has seen, and the call that failed last."""
 
-    in_loop: bool = False
+    after_tool: bool = False
     failed_call: str | None = None
+    failed_step: str | None = None
 
 
-@dataclass(slots=True)
 class Caller:
-    """Fills in calls as an adapter would have, in the order of one recording.
+    """Fills in calls as an adapter would have, in the order of one recording."""
 
-    Attributes:
-        recording: the run. session, run: their ids in the guard. defaults: attribution where the recording says nothing.
-    """
+    def __init__(self, recording: Recording, session: str, run: str, guard: Guard) -> None:
+        """Take up a recording.
 
-    recording: Recording
-    session: str
-    run: str
-    defaults: Attribution
-    _only_agent: str | None = None
-    _lanes: dict[Lane, _LaneState] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Calls without an agent belong to the only one that is named."""
-        named = {event.agent for event in self.recording.events if event.is_call and event.agent is not None}
+        Args:
+            recording: the run. session, run: their ids in the guard. guard: for defaults of attribution, and its digests.
+        """
+        self.session, self.run, self._recording = session, run, recording
+        self._defaults, self._fingerprint = guard.rules.defaults, guard.fingerprint
+        named = {event.agent for event in recording.events if event.is_call and event.agent is not None}
         self._only_agent = next(iter(named)) if len(named) == 1 else None
+        self._tool_count = len({event.name for event in recording.events if event.kind == "tool"})
+        self._asked = asked_tools(recording.events)
+        self._lanes: dict[Lane, _LaneState] = {}
 
     def run_of(self, event: RecordedEvent) -> str:
         """The guard's run: a segment is a run of its own."""
@@ -58,35 +58,51 @@ class Caller:
         """The owner of a call; agents, and instances of one, have histories of their own."""
         agent = event.agent or self._only_agent
         instance = None if event.instance is None else f"{agent or ''}/{event.instance}"
-        return self.defaults.with_values(
-            **self.recording.who, session=self.session, run=self.run_of(event), agent=agent, instance=instance
+        return self._defaults.with_values(
+            **self._recording.who, session=self.session, run=self.run_of(event), agent=agent, instance=instance
         )
 
     def prompt(self, event: RecordedEvent) -> None:
         """A new prompt: a new tool loop begins for every agent of its segment."""
         for (segment, _, _), lane in self._lanes.items():
             if segment == event.segment:
-                lane.in_loop = False
+                lane.after_tool = False
 
     def call(self, event: RecordedEvent, place: int, usage: Usage | None) -> Call:
-        """What is about to be called."""
+        """What is about to be called. Calls without an agent belong to the only one that is named."""
         lane = self._lane(event)
         if event.kind == "tool":
-            lane.in_loop = True
+            lane.after_tool = True
             return ToolCall(name=event.name or UNNAMED_TOOL, arguments=arguments_of(event, place))
         return ModelCall(
             model=event.model or UNRECORDED_MODEL,
             provider=event.provider,
             parts=event.parts or _prompt(event, usage),
             max_output_tokens=None if usage is not None else 0,
-            after_tool=lane.in_loop,
-            retry_of=lane.failed_call,
+            after_tool=lane.after_tool,
+            tool_count=self._tool_count,
+            retry_of=lane.failed_call if lane.failed_step == event.step else None,
         )
 
-    def ended(self, event: RecordedEvent, call_id: str) -> None:
-        """Remember a failed model call: the next one of its lane repeats it."""
+    def passed(self, event: RecordedEvent, call_id: str) -> None:
+        """A call was let pass: a failed model call is repeated by the next one of its lane in the same step."""
         if event.kind == "llm":
-            self._lane(event).failed_call = call_id if event.error is not None else None
+            lane, failed = self._lane(event), event.error is not None
+            lane.failed_call, lane.failed_step = (call_id, event.step) if failed else (None, None)
+            lane.after_tool = lane.after_tool and failed
+
+    def outcome(self, event: RecordedEvent, place: int, usage: Usage | None, cost_nanos: int | None) -> Outcome:
+        """How it ended. What was not recorded is not charged: neither tokens nor money."""
+        if event.kind == "tool":
+            return _tool_outcome(event)
+        text = answer_of(event)
+        told: dict[str, Any] = {"tool_names": self._asked[place], "output_text_hash": text and self._fingerprint(text)}
+        if event.error is not None:
+            told |= {"kind": OutcomeKind.FAILED, "error": event.error, "error_status": event.error_status}
+        if usage is None and cost_nanos is None:
+            return Outcome(billed=False, **told) if event.error is not None else Outcome(usage=NO_USAGE, from_cache=True, **told)
+        chars = event.text_chars or 0 if usage is not None else 0
+        return Outcome(usage=usage, cost_nanos=cost_nanos, output_chars=chars, **told)
 
     def _lane(self, event: RecordedEvent) -> _LaneState:
         return self._lanes.setdefault((event.segment, event.agent or self._only_agent, event.instance), _LaneState())
@@ -101,22 +117,14 @@ def _prompt(event: RecordedEvent, usage: Usage | None) -> tuple[PromptPart, ...]
     return (PromptPart("prompt", chars, messages),)
 
 
-def outcome_of(event: RecordedEvent, usage: Usage | None, cost_nanos: int | None, tool_names: tuple[str, ...]) -> Outcome:
-    """How a recorded call ended. What was not recorded is not charged: neither tokens nor money."""
-    failed = OutcomeKind.FAILED if event.error is not None else OutcomeKind.COMPLETED
-    if event.kind == "tool":
-        if not is_reported(event):
-            return Outcome(kind=OutcomeKind.UNKNOWN)
-        chars = event.result_chars or 0
-        if event.error is not None:
-            return Outcome(kind=failed, error=event.error, error_status=event.error_status, output_chars=chars)
-        return Outcome(result=result_of(event), output_chars=chars)
-    told = {"error": event.error, "error_status": event.error_status, "tool_names": tool_names}
-    if usage is None and cost_nanos is None:
-        if event.error is not None:
-            return Outcome(kind=failed, billed=False, **told)  # type: ignore[arg-type]  # by name
-        return Outcome(usage=NO_USAGE, from_cache=True, tool_names=tool_names)
-    return Outcome(kind=failed, usage=usage, cost_nanos=cost_nanos, **told)  # type: ignore[arg-type]  # by name
+def _tool_outcome(event: RecordedEvent) -> Outcome:
+    """A tool's result or failure; where neither was recorded, nobody knows."""
+    chars = event.result_chars or 0
+    if event.error is not None:
+        return Outcome(kind=OutcomeKind.FAILED, error=event.error, error_status=event.error_status, output_chars=chars)
+    if not is_reported(event):
+        return Outcome(kind=OutcomeKind.UNKNOWN)
+    return Outcome(result=result_of(event), output_chars=chars)
 
 
 def asked_tools(events: Sequence[RecordedEvent]) -> list[tuple[str, ...]]:

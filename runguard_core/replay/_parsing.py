@@ -96,6 +96,10 @@ def parse_event(found: Any, place: int) -> RecordedEvent:
         name=_text(found.get("name")),
         **_arguments(found),
         **_answer(found),
+        text=_text(found.get("text")),
+        text_digest=_text(found.get("text_sha1")),
+        text_chars=_whole(found.get("text_len")),
+        step=_text(found.get("step")),
         **_failure(found),
         model=_text(found.get("model")),
         provider=_text(found.get("provider")),
@@ -149,7 +153,7 @@ def _failure(found: Mapping[str, Any]) -> dict[str, Any]:
         said = found.get("result") or found.get("text")
         return {"error": _text(said) or "failed", "error_status": status}
     if isinstance(error, int):
-        return {"error": f"status {error}", "error_status": error if status is None else status}
+        return {"error": _text(found.get("text")) or f"status {error}", "error_status": error if status is None else status}
     text = error if isinstance(error, str) else json.dumps(error, sort_keys=True, default=str)
     return {"error": text, "error_status": status}
 

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from heapq import heappop, heappush
 
 from runguard_core.errors import InvalidAmountError, StoppedError
-from runguard_core.guard import Guard, Rules
+from runguard_core.guard import Guard, Reservation, Rules
 from runguard_core.money import usd_to_nanos
-from runguard_core.replay._calling import Caller, asked_tools, outcome_of
+from runguard_core.replay._calling import Caller
 from runguard_core.replay._dead_tail import beats_of_events, dead_tail_nanos
 from runguard_core.replay._hearing import heard, stop_of
 from runguard_core.replay._money import RecordedPrices, cost_of, counting_of, recorded_prices, usage_of
@@ -22,6 +23,9 @@ from runguard_core.replay._played import Played, Stop, Tally
 from runguard_core.replay._recording import RecordedEvent, Recording
 from runguard_core.replay._timeline import Moment, RecordedClock, moments, noon
 from runguard_core.usage import Usage
+
+#: Nothing of a replay is renewed by a heartbeat, so a hold lives as long as any call may last.
+_HOLD_SECONDS = 400 * 86400.0
 
 
 def play(recordings: Sequence[Recording], rules: Rules, *, begin: datetime | None = None) -> list[Played]:
@@ -38,7 +42,8 @@ def play(recordings: Sequence[Recording], rules: Rules, *, begin: datetime | Non
     scenes = [_Scene.of(recording, begin) for recording in recordings]
     prices = recorded_prices(rules)
     clock = RecordedClock(min((scene.moments[0].start for scene in scenes if scene.moments), default=begin))
-    with Guard(rules=replace(rules, prices=prices), store="memory://", clock=clock) as guard:
+    rules = replace(rules, prices=prices, hold_seconds=_HOLD_SECONDS)
+    with Guard(rules=rules, store="memory://", clock=clock) as guard:
         guard._engine.kill_file = None  # noqa: SLF001  what a person has stopped now did not stop what happened then
         seen: Counter[str] = Counter()
         return [_Playing(guard, clock, scene, prices, seen).played() for scene in scenes]
@@ -80,9 +85,9 @@ class _Playing:
         self._costs = scene.costs(prices, guard.rules)
         seen[recording.run_id] += 1
         run = recording.run_id if seen[recording.run_id] == 1 else f"{recording.run_id} ({seen[recording.run_id]})"
-        self._caller = Caller(recording, recording.session or run, run, guard.rules.defaults)
-        self._tools = asked_tools(recording.events)
+        self._caller = Caller(recording, recording.session or run, run, guard)
         self._starts: list[datetime] = []
+        self._open: list[tuple[datetime, int, Reservation]] = []
         self._stopped: set[str] = set()
         self._stop: Stop | None = None
 
@@ -90,9 +95,12 @@ class _Playing:
         """Play it to its end."""
         recording, saved = self._recording, Tally()
         for place, event in enumerate(recording.events):
-            self._starts.append(self._clock.move_to(self._scene.moments[place].start))
+            start = self._scene.moments[place].start
+            self._settle_until(start)
+            self._starts.append(self._clock.move_to(start))
             if self._is_refused(event, place):
                 saved += self._tally(event, place)
+        self._settle_until(None)
         whole = sum((self._tally(event, place) for place, event in enumerate(recording.events)), Tally())
         warns = heard(self._guard.store.events(session=self._caller.session), self._caller.run, self._stopped, self._starts,
                       [event.index for event in recording.events])  # fmt: skip
@@ -121,11 +129,18 @@ class _Playing:
         return False
 
     def _pass(self, event: RecordedEvent, place: int) -> None:
-        usage = self._scene.usages[place]
-        held = self._guard.reserve(self._caller.call(event, place, usage), self._caller.who(event))
-        self._clock.move_to(self._scene.moments[place].end)
-        held.settle(outcome_of(event, usage, self._costs[place], self._tools[place]))
-        self._caller.ended(event, held.call_id)
+        call = self._caller.call(event, place, self._scene.usages[place])
+        held = self._guard.reserve(call, self._caller.who(event))
+        self._caller.passed(event, held.call_id)
+        heappush(self._open, (self._scene.moments[place].end, place, held))
+
+    def _settle_until(self, now: datetime | None) -> None:
+        """Calls that have ended by then are settled, each at its time; None: all."""
+        while self._open and (now is None or self._open[0][0] <= now):
+            end, place, held = heappop(self._open)
+            self._clock.move_to(end)
+            event, usage = self._recording.events[place], self._scene.usages[place]
+            held.settle(self._caller.outcome(event, place, usage, self._costs[place]))
 
     def _tally(self, event: RecordedEvent, place: int) -> Tally:
         if not event.is_call:

@@ -26,6 +26,8 @@ class RecordedEvent:
         args, result: as recorded, perhaps clipped; has_args, has_result: whether they are there at all.
         args_digest, result_digest: of the full values; args_chars, result_chars: their full sizes.
         is_args_clipped, is_result_clipped: the text is only the value's beginning.
+        text, text_digest, text_chars: a model's answer, perhaps clipped; the digest and the size of the whole.
+        step: the turn it belongs to, where the recorder counts them.
         error: what went wrong, None when nothing is known to have; error_status: HTTP status.
         model: that answered (or was asked); provider: whose it is.
         input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens: as reported.
@@ -51,6 +53,10 @@ class RecordedEvent:
     result_digest: str | None = None
     result_chars: int | None = None
     is_result_clipped: bool = False
+    text: str | None = None
+    text_digest: str | None = None
+    text_chars: int | None = None
+    step: str | None = None
     error: str | None = None
     error_status: int | None = None
     model: str | None = None

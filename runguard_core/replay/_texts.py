@@ -57,6 +57,16 @@ def result_of(event: RecordedEvent) -> Any:
     return letters(event.result_digest) if event.result_digest is not None else rest
 
 
+def answer_of(event: RecordedEvent) -> str | None:
+    """The text of a model's answer, for its digest; None where there was none or nobody recorded it."""
+    if event.text_chars == 0:
+        return None
+    is_whole = event.text is not None and (event.text_chars is None or len(event.text) >= event.text_chars)
+    if is_whole or (event.text is not None and event.text_digest is None):
+        return event.text
+    return letters(event.text_digest) if event.text_digest is not None else None
+
+
 def _rest(digest: str | None, chars: int | None) -> str:
     return f"<{'' if chars is None else chars} {letters(digest) if digest is not None else ''}>"
 

@@ -15,13 +15,14 @@ STEP = timedelta(seconds=1)
 TICK = timedelta(milliseconds=1)
 #: Time zones differ by multiples of this.
 _ZONE_STEP_SECONDS = 900
+_LONGEST_SECONDS = 365 * 86400.0
 #: Stamps are kept within this, so that adding a duration to one stays in the calendar.
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When an event began and ended (UTC); both later than those of the event before."""
+    """When an event began and ended (UTC); each begins later than the one before."""
 
     start: datetime
     end: datetime
@@ -36,8 +37,8 @@ def moments(recording: Recording, begin: datetime) -> list[Moment]:
     """An instant for every event, never going back.
 
     Recorded stamps hold where there are some; events without one follow the event before by a millisecond. A recording
-    without any goes in steps of one second. An event ends when it ended, or when the next one begins, if that is earlier:
-    calls are played one after another.
+    without any goes in steps of one second. An event whose begin and end were recorded lasts that long, beside others if need
+    be; any other is over before the next one begins.
 
     Args:
         recording: the run. begin: where it starts if it says nothing itself (UTC).
@@ -50,15 +51,15 @@ def moments(recording: Recording, begin: datetime) -> list[Moment]:
     for at in given:
         now = now + step if at is None or at < now + TICK else min(at, _LATEST)
         starts.append(now)
+    following = [*starts, None][1:]
     return [
-        Moment(start, _end(start, event.duration_seconds, starts[place + 1] if place + 1 < len(starts) else None))
-        for place, (start, event) in enumerate(zip(starts, recording.events, strict=True))
+        Moment(start, _end(start, event.duration_seconds, None if at is not None else after))
+        for start, after, at, event in zip(starts, following, given, recording.events, strict=True)
     ]
 
 
 def _end(start: datetime, seconds: float | None, following: datetime | None) -> datetime:
-    lasted = timedelta(seconds=min(seconds or 0.0, 365 * 86400.0))
-    end = start + max(lasted, TICK / 2)
+    end = start + max(timedelta(seconds=min(seconds or 0.0, _LONGEST_SECONDS)), TICK / 2)
     return end if following is None else min(end, following - TICK / 2)
 
 
