@@ -12,7 +12,7 @@ def hand_over_and_back(s: Session) -> None:
     s.user("I was charged for a seat I never booked.")
     for n in range(6):
         if n == 2:
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         s.turn("This is a billing question.", Did("transfer_to_billing", {"reason": "charge for a seat"}, "Transferred to billing."), agent="triage")
         if n == 4:
             s.mark("by_index")
@@ -25,7 +25,7 @@ def ring_of_three(s: Session) -> None:
     says = ("please confirm the date", "could you confirm the date", "kindly confirm the date", "confirm the date for us", "the date needs your word", "we need your word on the date", "your word on the date, please")
     for n, ask in enumerate(says):
         if n == 2:
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         if n == 5:
             s.mark("by_index")
         for giver, taker in (("planner", "logistics"), ("logistics", "sales"), ("sales", "planner")):
@@ -53,7 +53,7 @@ def a_fresh_agent_for_the_same_task(s: Session) -> None:
         worker = f"finder-{n + 1}"
         s.transcript(worker).add("user", 60)
         if n == 2:
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         if n == 5:
             s.mark("by_index")
         s.turn("I ask a finder.", Did("spawn_agent", {"role": "finder", "task": "owner of service tax-calc"}, "The finder found no owner."), agent="lead")
@@ -67,7 +67,7 @@ def writer_and_checker_stuck(s: Session) -> None:
     s.user("Write the notice about the lift repair.")
     for n in range(7):
         if n == 2:
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         if n == 4:
             s.mark("by_index")
         s.turn("Here is the notice.", Did("submit_draft", {"text": "The lift is out of order until Friday."}, "draft received"), agent="writer")

@@ -55,7 +55,7 @@ def the_system_prompt_is_dropped(s: Session) -> None:
         if n == 7:
             script.parts["system"] = [0, 0]
             script.parts["user"] = [0, 0]
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         if n >= 7:
             script.parts["tool:read_minutes"] = [15_200 - 120 * (n % 3), 4]
             script.parts["assistant"] = [260, 4]
@@ -99,7 +99,7 @@ def memory_that_doubles(s: Session) -> None:
     script = s.transcript()
     for n in range(11):
         if n == 7:
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         if n == 10:
             s.mark("by_index")
         s.turn("A draft is ready.", Did("save_draft", {"letter": f"L-{n + 40}", "text": prose(("draft", n), 420)}, f"draft {n + 1} saved"))

@@ -31,7 +31,8 @@ clipped to 240.
 | `policy` | the `runguard.toml` of the run, where the default is not meant |
 | `why` | the reason |
 
-Where a stop is asked for, the first two occurrences are never its place: once is a retry, twice a stubborn one. An answer that is
+Where a stop is asked for, the first two occurrences are never its place: once is a retry, twice a stubborn one. Where rules judge
+model calls (handing over, growth, truncation), the first right place is the model call of that turn, else its tool call. An answer that is
 empty or equal but comes to *unlike* questions is only warned of, since the same pattern is a batch of deletions, of letters or of checks that
 all went well; to *reworded* questions it is a loop. Two timeouts and a success are a good run, so equal failures need patience.
 

@@ -83,7 +83,7 @@ def t07_state_that_only_grows(s: Session) -> None:
     s.user("Plan the move of the archive.")
     for n in range(12):
         if n == 8:
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         if n == 11:
             s.mark("by_index")
         s.turn("The plan needs another section.", Did("read_section", {"plan": "archive", "section": n + 1}, prose(("section", n), 32_000)))
@@ -139,7 +139,7 @@ def t11_context_of_all_steps(s: Session) -> None:
     script = s.transcript()
     for n in range(12):
         if n == 8:
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         if n == 11:
             s.mark("by_index")
         s.turn("", Did("assess", {"bid": n + 1}, prose(("bid", n), 3000)))

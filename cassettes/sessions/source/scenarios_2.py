@@ -12,7 +12,7 @@ def t17_delegated_again_and_again(s: Session) -> None:
     s.user("Price the refurbishment of hall 3.")
     for n in range(7):
         if n == 2:
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         if n == 5:
             s.mark("by_index")
         s.turn("The estimator must do it.", Did("delegate_work", {"coworker": "estimator", "task": "Price the refurbishment of hall 3", "context": "floor plan attached"}, "I cannot price it without the materials list."), agent="manager")
@@ -54,7 +54,7 @@ def t20_handoff_pair(s: Session) -> None:
     s.user("Refund the annual plan I bought by mistake.")
     for n in range(8):
         if n == 2:
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         s.turn("", Did("transfer_to_billing_agent", {}, '{"assistant": "Billing agent"}'), agent="triage")
         if n == 4:
             s.mark("by_index")

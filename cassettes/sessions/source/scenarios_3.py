@@ -133,8 +133,8 @@ def t42_forgotten_and_asked_again(s: Session) -> None:
                 script.parts["system"], script.parts["user"] = [0, 0], [0, 0]
                 script.parts["tool:get_lease"] = [20_900, 4]
                 script.parts["assistant"] = [200, 4]
-            if n == 2 and place == 0:
-                s.mark("not_before")
+            if n == 1 and place == 0:
+                s.mark("not_before", model=True)
             if n == 4 and place == 0:
                 s.mark("by_index")
             s.turn("Reading the lease.", Did("get_lease", {"office": office}, f"Lease of {office}. {prose(office, 5100)}"))
@@ -168,7 +168,7 @@ def t45_the_worker_fails_and_is_asked_again(s: Session) -> None:
     s.user("Summarise the report of the third quarter.")
     for n in range(8):
         if n == 2:
-            s.mark("not_before")
+            s.mark("not_before", model=True)
         if n == 5:
             s.mark("by_index")
         s.turn("", Did("delegate", {"to": "worker", "task": "summarise report Q3"}, "The worker could not open the report."), agent="orchestrator")
@@ -193,7 +193,7 @@ def t48_refusals_hours_apart(s: Session) -> None:
     s.user("Tag the photographs.")
     s.turn("I begin.", Did("list_photos", {}, [f"IMG_{n}" for n in range(8)]))
     for window in range(7):
-        if window == 3:
+        if window == 2:
             s.mark("not_before", model=True)
         if window == 5:
             s.mark("by_index", model=True)
