@@ -74,6 +74,14 @@ def empty_searches_then_a_find(s: Session) -> None:
     s.turn("Ms Lindqvist's board approved it on 12 April.")
 
 
+@family.healthy("Three wordings without a hit, and then the honest answer: the turn that gives up must not be refused", warn_ok=True)
+def three_wordings_then_an_honest_answer(s: Session) -> None:
+    s.user("Does the handbook say anything about office dogs?")
+    for query in ("office dogs policy", "policy on dogs in the office", "dogs in office policy"):
+        s.turn("Let me look for it.", Did("search_handbook", {"query": query}, {"hits": []}))
+    s.turn("The handbook says nothing about dogs.")
+
+
 @family.healthy("Five patterns without a match while an unknown code base is explored, then the place is found", warn_ok=True)
 def patterns_without_a_match(s: Session) -> None:
     s.user("Where is the retry limit set?")

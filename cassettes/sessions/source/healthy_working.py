@@ -57,6 +57,17 @@ def retries_that_succeed(s: Session) -> None:
     s.turn("It is 19.4 degrees below zero.")
 
 
+@family.healthy("The failing test is run twice, to be sure that it always fails, and then mended", warn_ok=True)
+def failing_test_twice_and_then_mended(s: Session) -> None:
+    s.user("test_parse fails on my machine, please mend it.")
+    for n in range(2):
+        out = f"F\nE  AssertionError: ['a', ' b'] != ['a', 'b']\n1 failed in 0.{21 + 4 * n}s"
+        s.turn("Does it always fail?" if n else "First the test.", Did("bash", {"command": "pytest -q test_parse.py"}, out))
+    s.turn("It does.", Did("bash", {"command": "sed -i 's/text.split/strip_all(text.split/' parse.py"}, ""))
+    s.turn("", Did("bash", {"command": "pytest -q test_parse.py"}, ".\n1 passed in 0.20s"))
+    s.turn("The test passes now.")
+
+
 @family.healthy("A keep-alive between steps of varied work always answers 'ok'", warn_ok=True)
 def keep_alive_between_steps(s: Session) -> None:
     s.user("Migrate the nine tables.")
