@@ -89,7 +89,7 @@ def quote_of(cell: Cell, guard: Guard) -> int:
     learned = guard._engine.learned
     rates = guard.rules.prices.rates(MODEL, None, guard._engine.clock.now())
     if cell.quote == "bound":
-        return quote_bound(a_call(cell), rates, learned.output_tokens("", MODEL)).nanos or 0
+        return quote_bound(a_call(cell), rates, learned.lesson("", MODEL).output_tokens).nanos or 0
     return quote_expected(a_call(cell), rates, learned, "").nanos or 0
 
 

@@ -13,6 +13,9 @@ from typing import Any
 from runguard_core.usage import Usage
 from runguard_core.values import value
 
+#: Operations that make a turn.
+_TURNS = frozenset({"chat", "text_completion"})
+
 
 class CallKind(StrEnum):
     """A paid request to a model, or the run of a tool."""
@@ -100,17 +103,26 @@ class ModelCall:
     @property
     def is_turn(self) -> bool:
         """Whether the call is a round of the agent's loop; a repeat of a failed one belongs to the round before."""
-        return self.retry_of is None and self.operation in {"chat", "text_completion"}
+        return self.retry_of is None and self.operation in _TURNS
+
+    @property
+    def prompt_size(self) -> tuple[int, int]:
+        """Characters and messages of the whole prompt."""
+        chars = message_count = 0
+        for part in self.parts:
+            chars += part.chars
+            message_count += part.message_count
+        return chars, message_count
 
     @property
     def input_chars(self) -> int:
         """Characters of the whole prompt."""
-        return sum(part.chars for part in self.parts)
+        return self.prompt_size[0]
 
     @property
     def message_count(self) -> int:
         """Messages of the whole prompt."""
-        return sum(part.message_count for part in self.parts)
+        return self.prompt_size[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ class Engine:
         app = rules.defaults.app
         self.book = BudgetBook(rules.budgets, app=app, zone=rules.zone, mode=rules.mode)
         self.runs = Runs(rules.detectors, rules.tool_rules)
-        self.learned = Learned()
+        self.learned, self.learning = Learned(), threading.Lock()
         self.backlog = Backlog()
         self.owner = f"{os.getpid()}-{new_id()}"
         self.hold_time = timedelta(seconds=rules.hold_seconds)

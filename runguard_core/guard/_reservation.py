@@ -136,21 +136,21 @@ class Reservation:
     # -- how --------------------------------------------------------------------------------------------------
 
     def _close(self, it: Candidate, outcome: Outcome) -> None:
-        engine, quote, call = self._engine, self._priced.quote, it.call
+        engine, quote, lesson, call = self._engine, self._priced.quote, self._priced.lesson, it.call
         at, seconds = engine.clock.now(), engine.clock.monotonic() - self.started
         if isinstance(call, ToolCall):
             outcome = end_step(engine, it, call, outcome)
-            charge: Charge | None = Charge(quote.nanos or 0, None, Certainty.EXACT)
+            charge: Charge | None = Charge(quote.nanos or 0, None, _EXACT)
         else:
-            ratio = engine.learned.tokens_per_char(call.model)
-            charge = charge_of(outcome, quote, self._answered_rates(call, outcome), call.service_tier, ratio)
+            charge = charge_of(outcome, quote, self._answered_rates(call, outcome), call.service_tier, lesson.tokens_per_char)
         if charge is None:
             self._write(it, void_of(outcome, at, seconds), (), "void")
             return
         self._write(it, settlement_of(outcome, charge, self._holds, at, seconds), self._said(it, outcome, charge), "post")
-        reported = charge.certainty is _EXACT and charge.usage is not None and not outcome.from_cache
-        if reported and charge.usage is not None and isinstance(call, ModelCall):
-            engine.learned.observe(it.caller.who.agent or "", call, charge.usage)
+        usage, reported = charge.usage, charge.certainty is _EXACT and not outcome.from_cache
+        if reported and usage is not None and not isinstance(call, ToolCall):
+            with engine.learning:
+                lesson.observe(call, usage)
 
     def _answered_rates(self, call: ModelCall, outcome: Outcome) -> Rates | None:
         """The rates of the model that answered (a dated snapshot, a fallback), else of the one asked for.

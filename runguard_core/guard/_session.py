@@ -52,7 +52,8 @@ class Session:
         Raises:
             StoppedError: the call must not be sent.
         """
-        return admit(self._engine, call, self.attribution.with_values(**attribution))
+        who = self.attribution
+        return admit(self._engine, call, who.with_values(**attribution) if attribution else who)
 
     def post(self, reservation: Reservation, usage: Usage | None = None, **facts: Any) -> None:
         """The call was completed; without usage its quote is charged."""

@@ -24,71 +24,109 @@ _QUANTILE = 0.99
 #: Below so many answers the largest one seen, with a margin, stands for the quantile.
 _ENOUGH = 100
 _PRIOR_WEIGHT_CHARS = 2000
+#: Largest answers of the window kept in order; half of them stay when there are more.
+_MAX_LARGEST = 128
 
 
-def framing_tokens(call: ModelCall) -> int:
-    """Tokens of a prompt that are not its text."""
-    return REQUEST_TOKENS + FRAMING_TOKENS * max(1, call.message_count)
+def framing_tokens(message_count: int) -> int:
+    """Tokens of a prompt of so many messages that are not its text."""
+    return REQUEST_TOKENS + FRAMING_TOKENS * (message_count or 1)
+
+
+class Lesson:
+    """What is known of one agent's calls of one model.
+
+    Attributes:
+        output_tokens: the running 99th percentile of one answer's tokens, or the prior.
+    """
+
+    __slots__ = ("_answers", "_inputs", "output_tokens")
+
+    def __init__(self, inputs: Inputs) -> None:
+        """Nothing known of the answers; of the prompts what the model's other agents have taught."""
+        self._inputs, self._answers = inputs, Window()
+        self.output_tokens = PRIOR_OUTPUT_TOKENS
+
+    @property
+    def tokens_per_char(self) -> float:
+        """The learned ratio of the model's prompts, or the prior."""
+        return self._inputs.tokens_per_char
+
+    def observe(self, call: ModelCall, usage: Usage) -> None:
+        """Learn from a call whose usage the provider reported in full."""
+        chars, message_count = call.prompt_size
+        if chars and not call.media_count:
+            self._inputs.add(max(0, usage.input_tokens - framing_tokens(message_count)), chars)
+        choices = call.choice_count
+        self.output_tokens = self._answers.add(usage.output_tokens if choices <= 1 else ceil_div(usage.output_tokens, choices))
 
 
 class Learned:
-    """Bounded and cheap: one observation costs a binary search. Not locked: a lost observation is no loss."""
+    """Bounded and cheap: one observation costs a few comparisons. Not locked: who shares lessons between threads does that."""
 
     def __init__(self) -> None:
         """Nothing known."""
-        self._input: dict[str, list[float]] = {}
-        self._output: dict[tuple[str, str], _Window] = {}
+        self._inputs: dict[str, Inputs] = {}
+        self._lessons: dict[tuple[str | None, str], Lesson] = {}
 
-    def observe(self, agent: str, call: ModelCall, usage: Usage) -> None:
-        """Learn from a call whose usage the provider reported in full."""
-        chars = call.input_chars
-        if chars and not call.media_count:
-            sums = self._input.get(call.model)
-            if sums is None:
-                if len(self._input) >= _MAX_KEYS:
-                    self._input.clear()
-                sums = self._input[call.model] = [PRIOR_TOKENS_PER_CHAR * _PRIOR_WEIGHT_CHARS, _PRIOR_WEIGHT_CHARS]
-            sums[0] += max(0, usage.input_tokens - framing_tokens(call))
-            sums[1] += chars
-        key = (agent, call.model)
-        window = self._output.get(key)
-        if window is None:
-            if len(self._output) >= _MAX_KEYS:
-                self._output.clear()
-            window = self._output[key] = _Window()
-        window.add(ceil_div(usage.output_tokens, max(1, call.choice_count)))
+    def lesson(self, agent: str | None, model: str) -> Lesson:
+        """What is known of an agent's calls of a model; kept up to date by `Lesson.observe`."""
+        return self._lessons.get((agent, model)) or self._begin(agent, model)
 
-    def tokens_per_char(self, model: str) -> float:
-        """The learned ratio, or the prior."""
-        sums = self._input.get(model)
-        return sums[0] / sums[1] if sums else PRIOR_TOKENS_PER_CHAR
-
-    def output_tokens(self, agent: str, model: str) -> int:
-        """The running 99th percentile of one answer's tokens, or the prior."""
-        window = self._output.get((agent, model))
-        return window.quantile() if window is not None else PRIOR_OUTPUT_TOKENS
+    def _begin(self, agent: str | None, model: str) -> Lesson:
+        if len(self._lessons) >= _MAX_KEYS:
+            self._lessons.clear()
+            self._inputs.clear()
+        return self._lessons.setdefault((agent, model), Lesson(self._inputs.setdefault(model, Inputs())))
 
 
-class _Window:
-    """The latest answers' lengths, kept sorted."""
+class Inputs:
+    """The tokens of a model's prompts over their characters, sum over sum."""
 
-    __slots__ = ("_latest", "_sorted")
+    __slots__ = ("_chars", "_tokens", "tokens_per_char")
 
     def __init__(self) -> None:
+        """The prior, with the weight of a short prompt."""
+        self._chars, self._tokens = _PRIOR_WEIGHT_CHARS, PRIOR_TOKENS_PER_CHAR * _PRIOR_WEIGHT_CHARS
+        self.tokens_per_char = PRIOR_TOKENS_PER_CHAR
+
+    def add(self, tokens: int, chars: int) -> None:
+        """One more prompt."""
+        self._tokens += tokens
+        self._chars += chars
+        self.tokens_per_char = self._tokens / self._chars
+
+
+class Window:
+    """The latest answers' lengths, with the largest of them in order: the percentile lies among those."""
+
+    __slots__ = ("_largest", "_latest")
+
+    def __init__(self) -> None:
+        """Empty."""
         self._latest: deque[int] = deque()
-        self._sorted: list[int] = []
+        self._largest: list[int] = []
 
-    def add(self, tokens: int) -> None:
-        self._latest.append(tokens)
-        insort(self._sorted, tokens)
-        if len(self._latest) > _WINDOW:
-            oldest = self._latest.popleft()
-            del self._sorted[bisect_left(self._sorted, oldest)]
+    def add(self, tokens: int) -> int:
+        """One more answer; the percentile with it."""
+        latest, largest = self._latest, self._largest
+        latest.append(tokens)
+        if not largest or tokens >= largest[0]:
+            insort(largest, tokens)
+        if len(latest) > _WINDOW:
+            oldest = latest.popleft()
+            if largest and oldest >= largest[0]:
+                del largest[bisect_left(largest, oldest)]
+        return self._percentile(latest, largest)
 
-    def quantile(self) -> int:
-        count = len(self._sorted)
+    def _percentile(self, latest: deque[int], largest: list[int]) -> int:
+        count = len(latest)
+        place = 1 if count <= _ENOUGH else count - int(count * _QUANTILE)
+        if len(largest) < place:
+            largest[:] = sorted(latest)[-_MAX_LARGEST // 2 :]
+        elif len(largest) > _MAX_LARGEST:
+            del largest[: _MAX_LARGEST // 2]
         if count >= _ENOUGH:
-            return max(1, self._sorted[min(count - 1, int(count * _QUANTILE))])
-        largest = self._sorted[-1] if count else 0
+            return largest[-place] or 1
         # the fewer answers, the wider the margin: +50 % after one, +5 % after ten
-        return max(1, ceil_div(largest * (2 * count + 1), 2 * count)) if count else PRIOR_OUTPUT_TOKENS
+        return ceil_div(largest[-1] * (2 * count + 1), 2 * count) or 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runguard_core.calls import ModelCall
 from runguard_core.money import ceil_div
-from runguard_core.prices._learning import Learned, framing_tokens
+from runguard_core.prices._learning import Lesson, framing_tokens
 from runguard_core.prices._rates import Rates
 from runguard_core.values import value
 
@@ -36,16 +36,15 @@ class Quote:
     basis: str
 
 
-def quote_expected(call: ModelCall, rates: Rates | None, learned: Learned, agent: str) -> Quote:
+def quote_expected(call: ModelCall, rates: Rates | None, lesson: Lesson) -> Quote:
     """What the call probably costs: learned input ratio, 99th percentile of the answers, never above the request's limit."""
-    chars = call.input_chars
-    text = int(chars * learned.tokens_per_char(call.model)) + 1
-    tokens = text + framing_tokens(call) + _MEDIA_TOKENS * call.media_count
-    answer = learned.output_tokens(agent, call.model)
-    if call.max_output_tokens is not None and call.max_output_tokens < answer:
-        answer = max(0, call.max_output_tokens)
-    output = answer * max(1, call.choice_count)
-    nanos = rates.plain(tokens, output, call.service_tier) if rates else None
+    chars, message_count = call.prompt_size
+    tokens = int(chars * lesson.tokens_per_char) + 1 + framing_tokens(message_count) + _MEDIA_TOKENS * call.media_count
+    answer, limit, choices = lesson.output_tokens, call.max_output_tokens, call.choice_count
+    if limit is not None and limit < answer:
+        answer = max(0, limit)
+    output = answer * choices if choices > 1 else answer
+    nanos = rates.plain(tokens, output, call.service_tier) if rates is not None else None
     return Quote(nanos, tokens, output, False, "input by learned tokens per character, output by the 99th percentile")
 
 
@@ -57,8 +56,8 @@ def quote_bound(call: ModelCall, rates: Rates | None, expected_output_tokens: in
         rates: its prices; None gives an unpriced quote.
         expected_output_tokens: the answer's cap where the request states none and the adapter can set one.
     """
-    text_bytes = call.input_bytes or 4 * call.input_chars
-    tokens = text_bytes + _BOUND_MESSAGE_TOKENS * call.message_count + _BOUND_REQUEST_TOKENS
+    chars, message_count = call.prompt_size
+    tokens = (call.input_bytes or 4 * chars) + _BOUND_MESSAGE_TOKENS * message_count + _BOUND_REQUEST_TOKENS
     each, is_bound, basis = _answer_bound(call, rates, expected_output_tokens)
     output = each * max(1, call.choice_count)
     if call.media_count:

@@ -141,20 +141,20 @@ def test_the_first_quote_is_small_and_later_ones_are_learned() -> None:
     """max_tokens of 64,000 does not count; what the model really answers does."""
     learned, rates = Learned(), PriceBook().rates("claude-sonnet-4-5", None, AT)
     call = ModelCall(model="claude-sonnet-4-5", parts=(PromptPart("user", 4000),), max_output_tokens=64_000)
-    first = quote_expected(call, rates, learned, "a")
+    first = quote_expected(call, rates, learned.lesson("a", call.model))
     assert (first.is_bound, first.output_tokens) == (False, 613)
     for _ in range(200):
-        learned.observe("a", call, Usage(input_tokens=800, output_tokens=50))
-    later = quote_expected(call, rates, learned, "a")
+        learned.lesson("a", call.model).observe(call, Usage(input_tokens=800, output_tokens=50))
+    later = quote_expected(call, rates, learned.lesson("a", call.model))
     assert later.output_tokens == 50
     assert abs(later.input_tokens - 800) < 12
-    assert quote_expected(call, rates, learned, "other agent").output_tokens == 613
+    assert quote_expected(call, rates, learned.lesson("other agent", call.model)).output_tokens == 613
 
 
 def test_an_expected_quote_never_passes_the_requests_own_limit() -> None:
     """min(max_tokens, P99) times the number of answers."""
     call = ModelCall(model="m", max_output_tokens=10, choice_count=3)
-    assert quote_expected(call, flat_rates({}, model_id="m"), Learned(), "").output_tokens == 30
+    assert quote_expected(call, flat_rates({}, model_id="m"), Learned().lesson("", "m")).output_tokens == 30
 
 
 @given(st.text(max_size=300), st.integers(1, 500), st.integers(1, 3))
