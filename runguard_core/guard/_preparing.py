@@ -19,12 +19,11 @@ def price(engine: Engine, it: Candidate) -> Priced:
         priced = price_tool_call(engine.rules, call.name)
         turn, loop = lane.turn_count, lane.loop_count
         with state.lock:
-            state.count(call, priced.quote.nanos or 0)
+            state.spent_nanos += priced.quote.nanos or 0
     else:
         priced = price_model_call(engine.rules, engine.learned, call, it.caller.who, it.at)
         with state.lock:
-            state.count(call, priced.quote.nanos or 0)
-            turn, loop = state.next_turn(call, lane)
+            turn, loop = state.count_model(call, lane, priced.quote.nanos or 0)
         it.turn = turn if call.is_turn else None
     it.priced, it.turn_number, it.loop_number = priced, turn or None, loop or None
     return priced

@@ -142,7 +142,9 @@ class Reservation:
             outcome = end_step(engine, it, call, outcome)
             charge: Charge | None = Charge(quote.nanos or 0, None, _EXACT)
         else:
-            charge = charge_of(outcome, quote, self._answered_rates(call, outcome), call.service_tier, lesson.tokens_per_char)
+            charge = charge_of(
+                outcome, quote, self._answered_rates(call, outcome), call.service_tier, lesson.inputs.tokens_per_char
+            )
         if charge is None:
             self._write(it, void_of(outcome, at, seconds), (), "void")
             return

@@ -48,26 +48,25 @@ class RunState:
     tripped: bool = False
     landed: bool = False
 
-    def count(self, call: Call, nanos: int) -> None:
-        """A call is about to be reserved (under `lock`); `uncount` takes it back."""
+    def count_model(self, call: ModelCall, lane: Lane, nanos: int) -> tuple[int, int]:
+        """A model call is about to be reserved (under `lock`): the numbers of its turn and of its tool loop.
+
+        A retry or an embedding stays in its turn. `uncount` and `undo_turn` take it back.
+        """
+        self.call_count += 1
         self.spent_nanos += nanos
-        if isinstance(call, ModelCall):
-            self.call_count += 1
-
-    def uncount(self, call: Call, nanos: int) -> None:
-        """It was not admitted (under `lock`)."""
-        self.spent_nanos -= nanos
-        if isinstance(call, ModelCall):
-            self.call_count -= 1
-
-    def next_turn(self, call: ModelCall, lane: Lane) -> tuple[int, int]:
-        """Number of the turn and of the tool loop this call belongs to; a retry or an embedding stays in its turn."""
         if call.is_turn or (lane.turn_count == 0 and call.retry_of is not None):
             lane.turn_count += 1
             self.turn_count += 1
             if not call.after_tool or lane.loop_count == 0:
                 lane.loop_count += 1
         return lane.turn_count, lane.loop_count
+
+    def uncount(self, call: Call, nanos: int) -> None:
+        """The call was not admitted (under `lock`)."""
+        self.spent_nanos -= nanos
+        if isinstance(call, ModelCall):
+            self.call_count -= 1
 
     def undo_turn(self, lane: Lane, turn: int) -> None:
         """A call that was not admitted makes no turn (unless a later one has been counted already)."""

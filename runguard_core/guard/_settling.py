@@ -13,6 +13,8 @@ from runguard_core.usage import NO_USAGE, Usage
 from runguard_core.values import value
 
 _USD, _TOKENS, _SECONDS = Unit.USD, Unit.TOKENS, Unit.SECONDS
+_EXACT, _ESTIMATED = Certainty.EXACT, Certainty.ESTIMATED
+_COMPLETED, _FAILED = OutcomeKind.COMPLETED, OutcomeKind.FAILED
 _UNBILLED_STATUSES = frozenset({429, 500, 503, 529})
 
 
@@ -41,37 +43,33 @@ def charge_of(
     characters seen, everything from the quote when nothing was seen. Unknown is never zero.
     """
     if outcome.from_cache:
-        return Charge(0, NO_USAGE, Certainty.EXACT)
-    if not outcome.billed or (outcome.kind is OutcomeKind.FAILED and is_unbilled_status(outcome.error_status)):
+        return Charge(0, NO_USAGE, _EXACT)
+    kind, usage = outcome.kind, outcome.usage
+    if not outcome.billed or (kind is _FAILED and is_unbilled_status(outcome.error_status)):
         return None
-    usage, certainty = _tokens(outcome, quote, tokens_per_char)
+    certainty = _EXACT
+    if usage is None or not outcome.usage_complete or not (usage.input_tokens or usage.output_tokens):
+        usage, certainty = _estimated(outcome, quote, tokens_per_char), _ESTIMATED
     if outcome.cost_nanos is not None:
-        return Charge(outcome.cost_nanos, usage, Certainty.EXACT)
+        return Charge(outcome.cost_nanos, usage, _EXACT)
     if rates is None:
         return Charge(None, usage, Certainty.UNPRICED)
-    nothing_known = certainty is Certainty.ESTIMATED and outcome.usage is None and not outcome.output_chars
-    if nothing_known and outcome.kind is not OutcomeKind.COMPLETED and quote.nanos is not None:
+    nothing_known = outcome.usage is None and not outcome.output_chars
+    if nothing_known and kind is not _COMPLETED and quote.nanos is not None:
         return Charge(quote.nanos, usage, certainty)
     return Charge(rates.charge(usage, service_tier), usage, certainty)
 
 
-def _tokens(outcome: Outcome, quote: Quote, tokens_per_char: float) -> tuple[Usage, Certainty]:
+def _estimated(outcome: Outcome, quote: Quote, tokens_per_char: float) -> Usage:
     reported = outcome.usage
-    if reported is not None and outcome.usage_complete and reported.total_tokens > 0:
-        return reported, Certainty.EXACT
     seen = ceil_div(int(outcome.output_chars * tokens_per_char * 1000), 1000)
     if reported is None or reported.total_tokens == 0:
         unseen = outcome.output_chars == 0
-        return Usage(input_tokens=quote.input_tokens, output_tokens=quote.output_tokens if unseen else seen), (
-            Certainty.ESTIMATED
-        )
-    return (
-        replace(
-            reported,
-            input_tokens=max(reported.input_tokens, quote.input_tokens, reported.cache_read_input_tokens),
-            output_tokens=reported.output_tokens or seen,
-        ),
-        Certainty.ESTIMATED,
+        return Usage(input_tokens=quote.input_tokens, output_tokens=quote.output_tokens if unseen else seen)
+    return replace(
+        reported,
+        input_tokens=max(reported.input_tokens, quote.input_tokens, reported.cache_read_input_tokens),
+        output_tokens=reported.output_tokens or seen,
     )
 
 

@@ -37,26 +37,22 @@ class Lesson:
     """What is known of one agent's calls of one model.
 
     Attributes:
+        inputs: tokens per character of the model's prompts, whichever agent's.
         output_tokens: the running 99th percentile of one answer's tokens, or the prior.
     """
 
-    __slots__ = ("_answers", "_inputs", "output_tokens")
+    __slots__ = ("_answers", "inputs", "output_tokens")
 
     def __init__(self, inputs: Inputs) -> None:
         """Nothing known of the answers; of the prompts what the model's other agents have taught."""
-        self._inputs, self._answers = inputs, Window()
+        self.inputs, self._answers = inputs, Window()
         self.output_tokens = PRIOR_OUTPUT_TOKENS
-
-    @property
-    def tokens_per_char(self) -> float:
-        """The learned ratio of the model's prompts, or the prior."""
-        return self._inputs.tokens_per_char
 
     def observe(self, call: ModelCall, usage: Usage) -> None:
         """Learn from a call whose usage the provider reported in full."""
         chars, message_count = call.prompt_size
         if chars and not call.media_count:
-            self._inputs.add(max(0, usage.input_tokens - framing_tokens(message_count)), chars)
+            self.inputs.add(max(0, usage.input_tokens - framing_tokens(message_count)), chars)
         choices = call.choice_count
         self.output_tokens = self._answers.add(usage.output_tokens if choices <= 1 else ceil_div(usage.output_tokens, choices))
 
@@ -100,26 +96,29 @@ class Inputs:
 class Window:
     """The latest answers' lengths, with the largest of them in order: the percentile lies among those."""
 
-    __slots__ = ("_largest", "_latest")
+    __slots__ = ("_largest", "_latest", "_percentile")
 
     def __init__(self) -> None:
         """Empty."""
         self._latest: deque[int] = deque()
         self._largest: list[int] = []
+        self._percentile = 0
 
     def add(self, tokens: int) -> int:
         """One more answer; the percentile with it."""
         latest, largest = self._latest, self._largest
         latest.append(tokens)
+        oldest = latest.popleft() if len(latest) > _WINDOW else None
+        if oldest is not None and (oldest == tokens or oldest < largest[0] > tokens):
+            return self._percentile  # what lies above it has not changed
         if not largest or tokens >= largest[0]:
             insort(largest, tokens)
-        if len(latest) > _WINDOW:
-            oldest = latest.popleft()
-            if largest and oldest >= largest[0]:
-                del largest[bisect_left(largest, oldest)]
-        return self._percentile(latest, largest)
+        if oldest is not None and oldest >= largest[0]:
+            del largest[bisect_left(largest, oldest)]
+        self._percentile = self._found(latest, largest)
+        return self._percentile
 
-    def _percentile(self, latest: deque[int], largest: list[int]) -> int:
+    def _found(self, latest: deque[int], largest: list[int]) -> int:
         count = len(latest)
         place = 1 if count <= _ENOUGH else count - int(count * _QUANTILE)
         if len(largest) < place:

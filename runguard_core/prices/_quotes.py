@@ -39,7 +39,7 @@ class Quote:
 def quote_expected(call: ModelCall, rates: Rates | None, lesson: Lesson) -> Quote:
     """What the call probably costs: learned input ratio, 99th percentile of the answers, never above the request's limit."""
     chars, message_count = call.prompt_size
-    tokens = int(chars * lesson.tokens_per_char) + 1 + framing_tokens(message_count) + _MEDIA_TOKENS * call.media_count
+    tokens = int(chars * lesson.inputs.tokens_per_char) + 1 + framing_tokens(message_count) + _MEDIA_TOKENS * call.media_count
     answer, limit, choices = lesson.output_tokens, call.max_output_tokens, call.choice_count
     if limit is not None and limit < answer:
         answer = max(0, limit)

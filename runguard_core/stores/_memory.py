@@ -29,7 +29,7 @@ from runguard_core.ledger import (
     SettlementOrDraft,
 )
 from runguard_core.stores._laws import assumed_settlement, discrepancies, matches
-from runguard_core.stores._memory_rows import KeptAccount, KeptCall, Line
+from runguard_core.stores._memory_rows import KeptAccount, KeptCall, Line, call_of, entry_of
 
 _PENDING, _POSTED, _VOIDED, _ASSUMED = CallState.PENDING, CallState.POSTED, CallState.VOIDED, CallState.ASSUMED
 _CREATED, _POST = Applied.CREATED, EntryKind.POST
@@ -48,7 +48,7 @@ class MemoryStore:
         self._pending: dict[str, KeptCall] = {}
         self._earliest: datetime | None = None  # no hold is due before it, so a reserve need not look at every hold
         self._tombstones: set[str] = set()
-        self._lines: list[Line] = []
+        self._lines: list[Line | KeptCall] = []
         self._events: list[Event] = []
         self._latches: dict[tuple[str, str], Latch] = {}
         self._overrides: dict[str, LimitOverride] = {}
@@ -84,8 +84,9 @@ class MemoryStore:
             known = self._calls[call_id] = self._pending[call_id] = KeptCall(call, tuple(holds), expires_at)
             if self._earliest is None or expires_at < self._earliest:
                 self._earliest = expires_at
-            self._lines.append(Line(known, EntryKind.PENDING))
-            self._events.extend(events)
+            self._lines.append(known)
+            if events:
+                self._events.extend(events)
             return Reserved(_CREATED, tuple(balances))
 
     def _again(self, known: KeptCall, call: CallOrDraft, holds: Sequence[Hold]) -> Reserved:
@@ -108,7 +109,8 @@ class MemoryStore:
                     raise ConflictingEntryError(call_id, "posted before with other amounts")
                 return Settled(Applied.EXISTS, self._balances(known))
             balances = self._settle(known, _POST, _POSTED, settlement, settlement.note or "")
-            self._events.extend(events)
+            if events:
+                self._events.extend(events)
             return Settled(Applied.LATE if was is _ASSUMED else _CREATED, balances)
 
     def _unknown(self, call_id: str) -> KeptCall:
@@ -187,7 +189,7 @@ class MemoryStore:
             balances[key] = Balance(account.posted, account.pending, account.assumed)
         self._pending.pop(known.call.id, None)
         known.settlement, known.state = settlement, state
-        self._lines.append(Line(known, kind, was, before, settlement, reason))
+        self._lines.append((known, kind, was, before, settlement, reason))
         return balances
 
     def _balances(self, known: KeptCall) -> dict[str, Balance]:
@@ -227,8 +229,8 @@ class MemoryStore:
     def entries(self, call_id: str | None = None) -> tuple[Entry, ...]:
         """See `Store.entries`."""
         with self._lock:
-            lines = enumerate(self._lines, 1)
-            return tuple(line.entry(sequence) for sequence, line in lines if call_id in {None, line.known.call.id})
+            lines = [(at, line) for at, line in enumerate(self._lines, 1) if call_id in {None, call_of(line).call.id}]
+            return tuple([entry_of(at, line) for at, line in lines])
 
     def announce(self, events: Sequence[Event]) -> None:
         """See `Store.announce`."""

@@ -53,29 +53,29 @@ class KeptCall:
         return replace(call, state=self.state, settlement=self.settlement.record())
 
 
-@dataclass(slots=True)
-class Line:
-    """One line of the book. Its moves follow from holds and settlements and are worked out when read, apart from the balances."""
+#: A line of the book: the call; the verb; where the call stood and how it was settled before; how it is now; why.
+#: The line of a reserve is the call alone.
+Line = tuple[KeptCall, EntryKind, CallState, SettlementOrDraft | None, SettlementOrDraft, str]
 
-    known: KeptCall
-    kind: EntryKind
-    was: CallState = CallState.PENDING
-    before: SettlementOrDraft | None = None
-    after: SettlementOrDraft | None = None
-    reason: str = ""
 
-    def entry(self, sequence: int) -> Entry:
-        """The line as readers see it."""
-        call, before, after = self.known.call, self.before, self.after
-        if after is None:
-            moves = [Move(hold.account.key, hold.amount, 0) for hold in self.known.holds]
-            return Entry(sequence, call.id, self.kind, call.started_at, tuple(moves))
-        cost = (after.cost_nanos or 0) - ((before.cost_nanos or 0) if before is not None else 0)
-        return Entry(sequence, call.id, self.kind, after.at, tuple(map(self._move, self.known.holds)), cost, self.reason)
+def call_of(line: Line | KeptCall) -> KeptCall:
+    """The call that a line speaks of."""
+    return line if isinstance(line, KeptCall) else line[0]
 
-    def _move(self, hold: Hold) -> Move:
-        key = hold.account.key
-        now = self.after.amounts.get(key, 0) if self.after is not None else 0
-        old = self.before.amounts.get(key, 0) if self.before is not None else 0
-        assumed = (now if self.kind is EntryKind.EXPIRE else 0) - (old if self.was is CallState.ASSUMED else 0)
-        return Move(key, -hold.amount if self.was is CallState.PENDING else 0, now - old, assumed)
+
+def entry_of(sequence: int, line: Line | KeptCall) -> Entry:
+    """A line as readers see it. Its moves follow from holds and settlements: worked out here, apart from the balances."""
+    if isinstance(line, KeptCall):
+        moves = tuple([Move(hold.account.key, hold.amount, 0) for hold in line.holds])
+        return Entry(sequence, line.call.id, EntryKind.PENDING, line.call.started_at, moves)
+    known, kind, was, before, after, reason = line
+    cost = (after.cost_nanos or 0) - ((before.cost_nanos or 0) if before is not None else 0)
+    moves = tuple([_move(hold, kind, was, before, after) for hold in known.holds])
+    return Entry(sequence, known.call.id, kind, after.at, moves, cost, reason)
+
+
+def _move(hold: Hold, kind: EntryKind, was: CallState, before: SettlementOrDraft | None, after: SettlementOrDraft) -> Move:
+    key = hold.account.key
+    now, old = after.amounts.get(key, 0), before.amounts.get(key, 0) if before is not None else 0
+    assumed = (now if kind is EntryKind.EXPIRE else 0) - (old if was is CallState.ASSUMED else 0)
+    return Move(key, -hold.amount if was is CallState.PENDING else 0, now - old, assumed)
