@@ -6,7 +6,7 @@ from runguard_core.attribution import Attribution, read_attribution
 from runguard_core.budgets import Budget, Mode, Period
 from runguard_core.calls import ModelCall, Outcome, OutcomeKind, PromptPart, RunSummary, ToolCall, ToolUse
 from runguard_core.clock import Clock, SystemClock
-from runguard_core.detectors import Detector, History, Severity, Step, Verdict
+from runguard_core.detectors import Detector, History, Severity, Step, Turn, TurnDetector, TurnHistory, Verdict
 from runguard_core.errors import (
     LedgerError,
     PolicyError,
@@ -62,6 +62,9 @@ __all__ = [
     "ToolCall",
     "ToolUse",
     "TrippedError",
+    "Turn",
+    "TurnDetector",
+    "TurnHistory",
     "UnknownModelError",
     "Usage",
     "Verdict",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -23,6 +24,8 @@ class Verdict:
         evidence: the sentence.
         marks: signatures or error marks that show it: a probe run is stopped at the first sight of one.
         repeat_count: how often it was seen; period: calls in one round.
+        topic: what of the rule it is about, where one rule has more than one thing to warn of; each is announced once.
+        figures: the numbers in the sentence, by name with their units.
     """
 
     rule: str
@@ -31,3 +34,5 @@ class Verdict:
     marks: tuple[str, ...] = ()
     repeat_count: int = 0
     period: int = 1
+    topic: str = ""
+    figures: Mapping[str, int] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from runguard_core.guard._preparing import draft_of, plan_of, price
 from runguard_core.guard._quoting import Priced, asked_by, output_cap
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import Unpriced
+from runguard_core.guard._turning import begin, check_turn
 from runguard_core.guard._unverified import after_fault, unverified, without_store
 from runguard_core.ids import new_id
 from runguard_core.ledger import Hold, Latch, LatchState, Refusal
@@ -80,6 +81,7 @@ def _is_next_run(probe: Latch, latches: breaker.Latches, who: Attribution) -> bo
 def _reserve(engine: Engine, it: Candidate) -> Reservation:
     """Quote the call and set it aside in every account it touches, in one step."""
     priced = price(engine, it)
+    check_turn(engine, it, priced)
     plan, asked = plan_of(engine, it), asked_by(it.call, priced.quote)
     if priced.unknown is not None and priced.rates is None:
         refusing.unpriced(engine, it, priced.unknown, plan.claims(asked), deny=engine.rules.unpriced is Unpriced.DENY)
@@ -101,6 +103,5 @@ def _admitted(engine: Engine, it: Candidate, priced: Priced, holds: tuple[Hold, 
     reservation = engine.pending[it.call_id] = Reservation(engine, it, priced, holds)
     engine.dispatcher.start()
     reservation.max_output_tokens = output_cap(it.call, priced.quote, engine.rules)
-    if it.step is not None:
-        it.lane.watch.begin(it.step)
+    begin(it)
     return reservation

@@ -11,7 +11,7 @@ from runguard_core.calls import Call
 from runguard_core.guard._callers import Caller
 
 if TYPE_CHECKING:
-    from runguard_core.detectors import Step
+    from runguard_core.detectors import Step, Turn
     from runguard_core.guard._quoting import Priced
 
 
@@ -23,12 +23,12 @@ class Candidate:
         at: the instant of admission (UTC); started: the same on the stopwatch, in seconds.
         priced: its price, once known, with `turn_number` and `loop_number`, under which it is counted from then on.
         is_admitted: nothing may undo it any more.
-        turn: the turn that a model call itself opened; step: what detectors see of a tool call.
+        turn: the turn that a model call itself opened; step, turn_seen: what detectors see of a tool call, of a model call.
     """
 
     __slots__ = (
         "_who", "at", "call", "call_id", "caller", "is_admitted", "lane", "loop_number", "priced", "started", "state", "step",
-        "turn", "turn_number",
+        "turn", "turn_number", "turn_seen",
     )  # fmt: skip
 
     def __init__(self, call: Call, call_id: str, caller: Caller, at: datetime, started: float) -> None:
@@ -42,6 +42,7 @@ class Candidate:
         self.turn_number: int | None = None
         self.loop_number: int | None = None
         self.step: Step | None = None
+        self.turn_seen: Turn | None = None
         self._who: Attribution | None = None
 
     @property

@@ -62,7 +62,7 @@ class Guard(PlainCalls):
             listeners: called with every event.
             clock: a stand-in for the machine's clock, for tests.
             rules: a finished policy, instead of `app`, `budgets`, `mode` and `settings`.
-            settings: feature, team, owner, release, quote, unpriced, timezone, prices, detectors, tool_rules,
+            settings: feature, team, owner, release, quote, unpriced, timezone, prices, detectors, turn_detectors, tool_rules,
                 tool_prices_usd, agent_modes, agent_owners, detector_modes, require, on_store_error,
                 degraded_limit_usd, hold_seconds, cap_output.
 

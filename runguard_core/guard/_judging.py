@@ -72,9 +72,10 @@ def act_on(engine: Engine, it: Candidate, verdict: Verdict) -> None:
     rule_mode = engine.rules.detector_modes.get(verdict.rule, it.mode) if engine.rules.detector_modes else it.mode
     if rule_mode is Mode.OFF:
         return
-    if verdict.severity is not Severity.STOP:
-        refusing.say_once(engine, it, ev.LOOP_WARNING, ev.WARN, verdict.evidence, verdict.rule)
-    elif rule_mode is Mode.OBSERVE or not it.enforced:
-        refusing.say_once(engine, it, ev.WOULD_TRIP, ev.WARN, verdict.evidence, verdict.rule)
-    else:
+    if verdict.severity is Severity.STOP and rule_mode is not Mode.OBSERVE and it.enforced:
         refusing.trip(engine, it, verdict)
+    kind = ev.WOULD_TRIP if verdict.severity is Severity.STOP else ev.LOOP_WARNING
+    refusing.say_once(
+        engine, it, kind, ev.WARN, verdict.evidence, verdict.rule, topic=verdict.topic, call_id=it.call_id,
+        **refusing.facts_of(verdict),
+    )  # fmt: skip

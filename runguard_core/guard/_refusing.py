@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runguard_core import breaker
 from runguard_core import events as ev
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def raise_stop(it: Candidate, error: StoppedError) -> NoReturn:
     """Raise with what the run has to show for itself; a call that was not admitted makes no turn."""
     it.uncount()
-    error.summary = it.state.summary()
     it.undo_turn()
+    error.summary = it.state.summary()
     raise error
 
 
@@ -62,7 +62,7 @@ def trip(engine: Engine, it: Candidate, verdict: Verdict) -> NoReturn:
     latches = breaker.trip(verdict, it.who, it.at)
     said = [
         ev.event(ev.RUN_TRIPPED, ev.STOP, verdict.evidence, it.who, it.at, rule=verdict.rule,
-                 repeat_count=verdict.repeat_count, spent_nanos=str(it.state.spent_nanos))
+                 spent_nanos=str(it.state.spent_nanos), **facts_of(verdict))
     ]  # fmt: skip
     it.state.tripped = True
     engine.latch(latches, said)
@@ -73,6 +73,12 @@ def trip(engine: Engine, it: Candidate, verdict: Verdict) -> NoReturn:
             how_to_clear=breaker.how_to_clear(latches[0]),
         ),
     )  # fmt: skip
+
+
+def facts_of(verdict: Verdict) -> dict[str, Any]:
+    """The numbers behind a verdict's sentence, as facts of an event; amounts as strings."""
+    figures = {name: str(value) if name.endswith("_nanos") else value for name, value in verdict.figures.items()}
+    return {"repeat_count": verdict.repeat_count, **figures}
 
 
 def refuse(engine: Engine, it: Candidate, refusal: Refusal, claims: list[Claim]) -> NoReturn:
@@ -140,14 +146,16 @@ def unpriced(engine: Engine, it: Candidate, unknown: UnknownModelError, claims: 
     say_once(engine, it, ev.CALL_UNPRICED, ev.WARN, str(unknown), unknown.model[:80])
 
 
-def say_once(engine: Engine, it: Candidate, kind: str, severity: str, message: str, key: str) -> None:
-    """Announce something once per run and rule, however often it happens."""
-    mark = f"{kind}:{key}"
+def say_once(
+    engine: Engine, it: Candidate, kind: str, severity: str, message: str, key: str, *, topic: str = "", **facts: Any
+) -> None:
+    """Announce something once per run, rule and topic, however often it happens."""
+    mark = f"{kind}:{key}:{topic}"
     with it.state.lock:
         if mark in it.state.announced:
             return
         it.state.announced.add(mark)
-    engine.announce([ev.event(kind, severity, message, it.who, it.at, rule=key)])
+    engine.announce([ev.event(kind, severity, message, it.who, it.at, rule=key, **facts)])
 
 
 def passed(engine: Engine, it: Candidate, holds: tuple[Hold, ...], claims: list[Claim], result: Reserved) -> list[Event]:

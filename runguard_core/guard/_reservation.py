@@ -13,6 +13,7 @@ from runguard_core.errors import LedgerError, StoreError
 from runguard_core.guard._judging import end_step
 from runguard_core.guard._refusing import overrun_event
 from runguard_core.guard._settling import Charge, charge_of, settlement_of, void_of
+from runguard_core.guard._turning import end_turn
 from runguard_core.ledger import Applied, Event, Hold, Settlement, SettlementDraft
 from runguard_core.prices import Quote, Rates
 from runguard_core.usage import Usage
@@ -142,6 +143,7 @@ class Reservation:
             outcome = end_step(engine, it, call, outcome)
             charge: Charge | None = Charge(quote.nanos or 0, None, _EXACT)
         else:
+            end_turn(engine, it, outcome)
             charge = charge_of(
                 outcome, quote, self._answered_rates(call, outcome), call.service_tier, lesson.inputs.tokens_per_char
             )

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from runguard_core.attribution import Attribution
 from runguard_core.budgets import Budget, Mode
-from runguard_core.detectors import Detector, ToolRule, default_detectors
+from runguard_core.detectors import Detector, ToolRule, TurnDetector, default_detectors, default_turn_detectors
 from runguard_core.prices import PriceBook, Rates
 
 
@@ -49,7 +49,7 @@ class Rules:
         cap_output: lower the request's output limit to what was reserved even for expected quotes.
         unpriced: DENY or FLAG; assumed_rates: the price to assume instead.
         zone: time zone of calendar windows.
-        detectors: the loop detectors; tool_rules: how repetition of a tool is judged.
+        detectors: of tool calls; turn_detectors: of model calls; tool_rules: how repetition of a tool is judged.
         tool_prices_nanos: price per call of paid tools, nano-USD.
         require: dimensions that a call must carry.
         on_store_error: REFUSE, DEGRADED or ADMIT; degraded_limit_nanos: unverified spend allowed per process.
@@ -70,6 +70,7 @@ class Rules:
     prices: PriceBook = field(default_factory=PriceBook)
     zone: tzinfo = UTC
     detectors: tuple[Detector, ...] = field(default_factory=default_detectors)
+    turn_detectors: tuple[TurnDetector, ...] = field(default_factory=default_turn_detectors)
     tool_rules: tuple[ToolRule, ...] = ()
     tool_prices_nanos: Mapping[str, int] = field(default_factory=dict)
     require: tuple[str, ...] = ()
@@ -77,6 +78,10 @@ class Rules:
     degraded_limit_nanos: int = 10**9
     hold_seconds: float = 600.0
     policy_hash: str = ""
+
+    def active_turn_detectors(self) -> tuple[TurnDetector, ...]:
+        """Those that are not off, so that what is off costs nothing."""
+        return tuple(found for found in self.turn_detectors if self.detector_modes.get(found.rule) is not Mode.OFF)
 
     def mode_of(self, agent: str | None) -> Mode:
         """The mode that holds for an agent's calls."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runguard_core.attribution import Attribution
 from runguard_core.calls import Call, ModelCall, RunSummary, ToolUse
-from runguard_core.detectors import Detector, ToolRule, Watch
+from runguard_core.detectors import Detector, RunTurns, ToolRule, TurnDetector, TurnWatch, Watch
 
 if TYPE_CHECKING:
     from runguard_core.guard._callers import Caller
@@ -22,10 +22,12 @@ _MAX_TOOL_USES = 100
 class Lane:
     """One agent instance within a run: its turns and its history. Parallel sub-agents have one each.
 
+    `turns` is None where no detector of model calls is on.
     `caller` is who called here last, as admission worked it out: the next call is mostly the same one's.
     """
 
     watch: Watch
+    turns: TurnWatch | None = None
     turn_count: int = 0
     loop_count: int = 0
     caller: Caller | None = None
@@ -39,6 +41,7 @@ class RunState:
     session: str
     lock: threading.Lock = field(default_factory=threading.Lock)
     lanes: dict[str | None, Lane] = field(default_factory=dict)
+    turns: RunTurns = field(default_factory=RunTurns)
     spent_nanos: int = 0
     turn_count: int = 0
     call_count: int = 0
@@ -89,9 +92,11 @@ class RunState:
 class Runs:
     """The runs in progress by id; the oldest idle ones are forgotten beyond a bound."""
 
-    def __init__(self, detectors: tuple[Detector, ...], tool_rules: tuple[ToolRule, ...]) -> None:
+    def __init__(
+        self, detectors: tuple[Detector, ...], tool_rules: tuple[ToolRule, ...], turn_detectors: tuple[TurnDetector, ...] = ()
+    ) -> None:
         """Keep what new histories are watched by."""
-        self._detectors, self._tool_rules = detectors, tool_rules
+        self._detectors, self._tool_rules, self._turn_detectors = detectors, tool_rules, turn_detectors
         self._lock = threading.Lock()
         self._states: OrderedDict[str, RunState] = OrderedDict()
 
@@ -102,8 +107,12 @@ class Runs:
         found = state.lanes.get(key)
         if found is None:
             with state.lock:
-                found = state.lanes.setdefault(key, Lane(Watch(self._detectors, self._tool_rules)))
+                found = state.lanes.setdefault(key, self._new_lane(state))
         return state, found
+
+    def _new_lane(self, state: RunState) -> Lane:
+        turns = TurnWatch(self._turn_detectors, state.turns) if self._turn_detectors else None
+        return Lane(Watch(self._detectors, self._tool_rules), turns)
 
     def _begin(self, who: Attribution) -> RunState:
         run = who.run or who.session or who.app

@@ -1,0 +1,37 @@
+"""Agents that hand over to each other and get nowhere: A, B, A, B and nothing new in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runguard_core.detectors._turn import Turn
+from runguard_core.detectors._turn_detector import TurnDetector
+from runguard_core.detectors._turn_history import TurnHistory
+from runguard_core.detectors._verdict import Severity, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation(TurnDetector):
+    """Visits in a row that brought nothing new: no new tool result, no new answer, no new message of the user.
+
+    Attributes:
+        warn_after: bare visits that are announced when one more agent takes over; two are one round of a pair.
+        stop_after: bare visits after which no other agent takes over any more.
+    """
+
+    warn_after: int = 2
+    stop_after: int = 4
+    rule: str = "delegation"
+
+    def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
+        """Judge a call of another agent than the one before."""
+        handoffs = turns.run.handoffs
+        if handoffs is None or not turn.is_turn or not handoffs.changes_to(turn.agent):
+            return None
+        count = handoffs.bare_visits()
+        if count < self.warn_after:
+            return None
+        trail = " -> ".join([*handoffs.trail, handoffs.agent, turn.agent or ""][-(count + 1) :])
+        evidence = f"control went {trail}, and {count} visits in a row brought nothing new: they only handed over"
+        severity = Severity.STOP if count >= self.stop_after else Severity.WARN
+        return Verdict(rule=self.rule, severity=severity, evidence=evidence, repeat_count=count)

@@ -1,0 +1,166 @@
+"""A model call as the detectors of the model's side see it: sizes and counts, never content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from runguard_core.calls import Outcome, OutcomeKind, PromptPart
+
+if TYPE_CHECKING:
+    from runguard_core.detectors._turn_strand import Strand
+
+#: Operations that send a conversation; all others (embeddings, images, ...) have no history that could grow or shrink.
+_CHAT = frozenset({"chat", "text_completion"})
+#: Statuses that say "not now": too many requests, overloaded.
+REFUSING_STATUSES = frozenset({429, 503, 529})
+#: Errors that say so by their name, where no status was seen.
+_REFUSING_NAMES = ("RateLimit", "TooManyRequests", "ResourceExhausted", "Throttl", "Overloaded", "ServiceUnavailable")
+
+
+class PromptPrices(Protocol):
+    """What the price book knows of a model, as far as prompts go."""
+
+    @property
+    def context_window_tokens(self) -> int | None:
+        """Most tokens of a prompt; None when unknown."""
+        ...
+
+    @property
+    def tiers(self) -> tuple[tuple[int, Any], ...]:
+        """Price cliffs, ascending: from how many prompt tokens on the whole call has another price."""
+        ...
+
+    def plain(self, input_tokens: int, output_tokens: int, service_tier: str | None = None) -> int:
+        """What so many tokens cost without any cache, in nano-USD."""
+        ...
+
+
+@dataclass(slots=True)
+class Turn:
+    """One model call: before it is sent, and (the last lines) once it has ended.
+
+    Attributes:
+        model, agent: who is asked, by whom.
+        parts: sizes of the prompt by origin.
+        at: when it was asked for.
+        input_tokens: the prompt as quoted; answer_tokens: set aside for the answer.
+        prices: the model's window and price cliffs, None where unknown.
+        operation: "chat", "embeddings", ...
+        is_turn: False for a repeat of a failed call; is_chat: whether it sends a conversation.
+        has_tools: tools are offered; after_tool: the prompt ends with a tool's result, so the loop goes on.
+        has_media: the prompt holds images, audio or files, whose tokens are not in its characters.
+        chars, message_count, system_chars, user_chars, user_count: sums over `parts`.
+        tokens: the best known size of the prompt: projected, and what the provider counted once it has.
+        counted_tokens: what the provider counted, None while unknown; is_measured: whether `tokens` starts from such a count.
+        strand: what the agent instance has sent of this kind; None for what is no conversation.
+        previous: the turn before in the strand; None for the first, and once a later one has followed.
+        order: its place among the beginnings and ends of the run's calls, 0 while it is a candidate.
+        is_ended: whether its end is known; is_answered: a proper answer came.
+        status: HTTP status of a failure; is_refused: it said "not now".
+        attempt_count: requests that were made for it.
+        tool_names: tools the answer asks for; answer_mark: digest of its text, where the adapter gives one.
+    """
+
+    model: str
+    agent: str | None
+    parts: tuple[PromptPart, ...]
+    at: datetime
+    input_tokens: int
+    answer_tokens: int
+    prices: PromptPrices | None = None
+    operation: str = "chat"
+    is_turn: bool = True
+    has_tools: bool = False
+    after_tool: bool = False
+    has_media: bool = False
+    is_chat: bool = field(init=False)
+    chars: int = field(init=False)
+    message_count: int = field(init=False)
+    system_chars: int = field(init=False)
+    user_chars: int = field(init=False)
+    user_count: int = field(init=False)
+    tokens: int = field(init=False)
+    is_measured: bool = field(init=False)
+    counted_tokens: int | None = field(init=False)
+    strand: Strand | None = field(init=False, repr=False)
+    previous: Turn | None = field(init=False, repr=False)
+    order: int = field(init=False)
+    is_ended: bool = field(init=False)
+    is_answered: bool = field(init=False)
+    status: int | None = field(init=False)
+    is_refused: bool = field(init=False)
+    attempt_count: int = field(init=False)
+    tool_names: tuple[str, ...] = field(init=False)
+    answer_mark: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Add the parts up, once."""
+        chars = count = system = user = users = 0
+        for part in self.parts:
+            chars += part.chars
+            origin = part.origin
+            if origin == "tools":
+                continue  # schemas are no messages
+            count += part.message_count
+            if origin == "system":
+                system += part.chars
+            elif origin == "user":
+                user, users = user + part.chars, users + part.message_count
+        self.chars, self.message_count, self.system_chars, self.user_chars, self.user_count = chars, count, system, user, users
+        self.tokens, self.is_measured, self.counted_tokens = self.input_tokens, False, None
+        self.is_chat, self.order = self.operation in _CHAT, 0
+        self.strand = self.previous = None
+        self.is_ended = self.is_answered = self.is_refused = False
+        self.status, self.attempt_count = None, 1
+        self.tool_names, self.answer_mark = (), None
+
+    def window_tokens(self, known: Mapping[str, int]) -> int | None:
+        """The model's window: from `known`, else from the price book; None when unknown.
+
+        A listed window that ends where a price tier begins contradicts its own price list (the longer window is an option
+        of the request): then it is not known which of them holds.
+        """
+        told = known.get(self.model) if known else None
+        if told is not None or self.prices is None:
+            return told
+        window, tiers = self.prices.context_window_tokens, self.prices.tiers
+        return None if window is None or (tiers and tiers[-1][0] >= window) else window
+
+    def project(self, strand: Strand) -> None:
+        """Place it behind the turn before: its tokens are those of that one and what its new characters will add."""
+        self.strand, self.previous = strand, strand.last
+        previous = strand.last
+        if previous is None or not previous.is_measured or previous.model != self.model or not self.chars:
+            return
+        added = (self.chars - previous.chars) * self.input_tokens // self.chars
+        self.tokens, self.is_measured = max(1, previous.tokens + added), True
+
+    def end(self, outcome: Outcome) -> None:
+        """It has ended."""
+        self.is_ended = True
+        self.is_answered = outcome.kind is OutcomeKind.COMPLETED and outcome.error is None
+        usage = outcome.usage
+        if usage is not None and usage.input_tokens and outcome.usage_complete and not outcome.from_cache:
+            self.tokens = self.counted_tokens = usage.input_tokens
+            self.is_measured = True
+        if self.is_answered:
+            self.tool_names, self.answer_mark = outcome.tool_names, outcome.output_text_hash
+        else:
+            self.status, self.is_refused = outcome.error_status, is_refusal(outcome.error_status, outcome.error)
+        if outcome.attempt_count:
+            self.attempt_count = outcome.attempt_count
+
+    def share(self, origin: str) -> float:
+        """The share of the prompt's characters that is of this origin, 0 to 1."""
+        return sum(part.chars for part in self.parts if part.origin == origin) / self.chars if self.chars else 0.0
+
+
+def is_refusal(status: int | None, error: str | None) -> bool:
+    """Whether a failure says "not now": by its status, or by the name of the error where no status was seen."""
+    if status is not None:
+        return status in REFUSING_STATUSES
+    name = (error or "").partition(":")[0].rpartition(".")[2]
+    return any(word in name for word in _REFUSING_NAMES)

@@ -1,0 +1,92 @@
+"""Prompts of one kind, one after the other, with the counts that the detectors need, kept up to date turn by turn."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from runguard_core.calls import PromptPart
+from runguard_core.detectors._turn import Turn
+
+#: Prompts whose growth is averaged.
+_RECENT = 8
+#: A prompt below this share of the one before starts anew: a compaction, or another conversation.
+_ANEW_RATIO = 0.9
+#: A surge: the prompt grows by this factor more than it grew the time before, and by no less than so many tokens.
+SURGE_RATIO = 1.25
+SURGE_TOKENS = 500
+#: Two counts of a prompt are the same when they differ by no more, as a share: a few tokens of framing vary.
+_FLAT_RATIO = 0.01
+#: A prompt is longer when it has so many characters more, and a twentieth.
+_LONGER_CHARS = 1000
+
+
+class Strand:
+    """What one agent instance sends: rounds of its loop, which offer tools, or questions on the side, which do not.
+
+    Attributes:
+        last: the latest turn; first_tokens, first_parts: of the prompt since which it has only grown.
+        turn_count: turns since then.
+        surge_count: how many in a row grew faster than the one before; grown_tokens: by how much the last one grew.
+        sent_tokens, resent_tokens: all prompt tokens since then, and how many of them the prompt before had held already.
+        flat_count: how many prompts in a row were longer than the one before and yet counted the same by the provider.
+        climb_count: how many prompts in a row had more messages than the one before.
+        has_system: whether every prompt so far has had a system part.
+    """
+
+    __slots__ = (
+        "_recent", "climb_count", "first_parts", "first_tokens", "flat_count", "grown_tokens", "has_system", "last",
+        "resent_tokens", "sent_tokens", "surge_count", "turn_count",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        """Empty."""
+        self.last: Turn | None = None
+        self.first_parts: tuple[PromptPart, ...] = ()
+        self._recent: deque[int] = deque(maxlen=_RECENT)
+        self.first_tokens = self.turn_count = self.surge_count = self.grown_tokens = 0
+        self.sent_tokens = self.resent_tokens = self.flat_count = self.climb_count = 0
+        self.has_system = True
+
+    def growth_tokens(self, tokens: int) -> int:
+        """By how much prompts have grown per turn over the latest eight, if one of this size came next; 0 when they have not."""
+        recent = self._recent
+        return max(0, (tokens - recent[0]) // len(recent)) if recent else 0
+
+    def surges(self, tokens: int) -> int:
+        """How many turns in a row have grown faster than the one before, if a prompt of this size came next."""
+        if self.last is None:
+            return 0
+        grown = tokens - self.last.tokens
+        return self.surge_count + 1 if grown >= SURGE_TOKENS and grown >= SURGE_RATIO * self.grown_tokens else 0
+
+    def begin(self, turn: Turn) -> None:
+        """The turn is sent. A repeat of a failed one takes its place."""
+        last = self.last
+        if last is not None:
+            last.previous = None  # so that a run's turns do not hang together for ever
+        if last is None or turn.tokens < _ANEW_RATIO * last.tokens:
+            self._anew(turn)
+        elif turn.is_turn:
+            self.surge_count, self.grown_tokens = self.surges(turn.tokens), max(0, turn.tokens - last.tokens)
+            self.resent_tokens += min(turn.tokens, last.tokens)
+        if turn.is_turn:
+            self.climb_count = self.climb_count + 1 if last is not None and turn.message_count > last.message_count else 0
+            self.has_system = self.has_system and turn.system_chars > 0
+            self.turn_count += 1
+            self.sent_tokens += turn.tokens
+            self._recent.append(turn.tokens)
+        self.last = turn
+
+    def _anew(self, turn: Turn) -> None:
+        self.first_tokens, self.first_parts = turn.tokens, turn.parts
+        self.turn_count = self.surge_count = self.grown_tokens = self.sent_tokens = self.resent_tokens = self.flat_count = 0
+        self._recent.clear()
+
+    def finish(self, turn: Turn) -> None:
+        """The turn has ended: does the provider still read everything that it is sent?"""
+        before, now = turn.previous, turn.counted_tokens
+        if before is None or now is None or before.counted_tokens is None or turn.has_media or before.model != turn.model:
+            return
+        if turn.chars - before.chars >= max(_LONGER_CHARS, before.chars // 20):
+            is_flat = abs(now - before.counted_tokens) <= _FLAT_RATIO * before.counted_tokens
+            self.flat_count = self.flat_count + 1 if is_flat else 0

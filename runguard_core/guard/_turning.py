@@ -1,0 +1,67 @@
+"""Detectors of the model's side: a model call as a turn, judged before it is sent and when it has ended."""
+
+from __future__ import annotations
+
+import logging
+
+from runguard_core.calls import ModelCall, Outcome
+from runguard_core.detectors import Turn
+from runguard_core.guard._candidate import Candidate
+from runguard_core.guard._engine import Engine
+from runguard_core.guard._judging import act_on
+from runguard_core.guard._quoting import Priced
+from runguard_core.guard._rules import QuoteMode
+from runguard_core.prices import framing_tokens
+
+_log = logging.getLogger("runguard")
+
+
+def check_turn(engine: Engine, it: Candidate, priced: Priced) -> None:
+    """Judge a model call by what its agent instance and its run have sent; a stop raises before it is sent."""
+    call, watch = it.call, it.lane.turns
+    if watch is None or not isinstance(call, ModelCall):
+        return
+    turn = it.turn_seen = turn_of(engine, it, call, priced)
+    handoffs = watch.history.run.handoffs
+    with it.state.lock:
+        if handoffs is not None and handoffs.changes_to(turn.agent):
+            handoffs.see(it.state.tool_uses, turn.agent or "")
+        said = watch.before(turn)
+    for verdict in said:
+        act_on(engine, it, verdict)
+
+
+def begin(it: Candidate) -> None:
+    """The call was admitted: it is part of its history now."""
+    if it.step is not None:
+        it.lane.watch.begin(it.step)
+    elif it.turn_seen is not None and it.lane.turns is not None:
+        with it.state.lock:
+            it.lane.turns.begin(it.turn_seen)
+
+
+def end_turn(engine: Engine, it: Candidate, outcome: Outcome) -> None:
+    """The call has ended: judge it. A stop latches the run; this call is over, nothing is raised."""
+    turn, watch = it.turn_seen, it.lane.turns
+    if turn is None or watch is None or turn.is_ended or not turn.order:
+        return
+    with it.state.lock:
+        said = watch.finish(turn, outcome)
+    try:
+        for verdict in said:
+            act_on(engine, it, verdict)
+    except Exception as stop:  # noqa: BLE001  a stop is latched now, and what else went wrong must not keep the call from being posted
+        _log.info("RunGuard: %s", stop)
+
+
+def turn_of(engine: Engine, it: Candidate, call: ModelCall, priced: Priced) -> Turn:
+    """The call as detectors see it. A bound quote is no projection: then the prompt is estimated as for an expected one."""
+    quote = priced.quote
+    tokens, answer = quote.input_tokens, quote.output_tokens
+    if engine.rules.quote is QuoteMode.BOUND:
+        tokens = int(call.input_chars * engine.learned.tokens_per_char(call.model)) + framing_tokens(call)
+        answer = engine.learned.output_tokens(it.caller.who.agent or "", call.model)
+    return Turn(
+        call.model, it.caller.who.agent, call.parts, it.at, tokens, answer, priced.rates, call.operation, call.is_turn,
+        call.tool_count > 0, call.after_tool, call.media_count > 0,
+    )  # fmt: skip
