@@ -20,6 +20,7 @@ from runguard_core.guard import Guard, Rules, rules_of
 from runguard_core.money import usd_to_nanos
 from runguard_core.policy._layers import find_file, read_layers
 from runguard_core.policy._schema import Assume, Degraded, PolicyFile, PriceTable
+from runguard_core.policy._turn_tables import TURN_TABLES, turn_detectors
 from runguard_core.prices import PriceBook, PriceOverride, flat_rates
 
 
@@ -93,7 +94,7 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     tables: dict[str, Any] = {
         "budgets": shape.BudgetTable, "repeat": shape.RepeatTable, "cycle": shape.CycleTable,
         "error_streak": shape.ErrorStreakTable, "detectors": shape.DetectorsTable, "tools": shape.ToolTable,
-        "agents": shape.AgentTable, "prices": shape.PriceTable,
+        "agents": shape.AgentTable, "prices": shape.PriceTable, **TURN_TABLES,
     }  # fmt: skip
     table = next((tables[part] for part in reversed(location[:-1]) if isinstance(part, str) and part in tables), PolicyFile)
     return sorted(table.model_fields)
@@ -103,6 +104,7 @@ def _rules(content: PolicyFile, digest: str) -> Rules:
     settings: dict[str, Any] = {
         "quote": content.quote, "cap_output": content.cap_output, "timezone": content.timezone,
         "require": tuple(content.require), "prices": PriceBook(_prices(content.prices)), "policy_hash": digest,
+        "turn_detectors": turn_detectors(content.detectors),
         "detectors": _detectors(content), "detector_modes": _modes(vars(content.detectors)),
         "tool_rules": tuple(ToolRule(n, Repetition(t.repetition)) for n, t in content.tools.items()),
         "tool_prices_usd": {n: t.price_usd for n, t in content.tools.items() if t.price_usd is not None},

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-ModeName = Literal["enforce", "observe", "off"]
-Amount = str | int | float
-
-
-class Table(BaseModel):
-    """A table of the file: unknown keys are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+from runguard_core.policy._table import Amount, ModeName, Table
+from runguard_core.policy._turn_tables import TurnTables
 
 
 class BudgetTable(Table):
@@ -53,7 +47,7 @@ class ErrorStreakTable(Table):
     stop_after: int = Field(default=5, ge=1)
 
 
-class DetectorsTable(Table):
+class DetectorsTable(TurnTables):
     """`[detectors]`."""
 
     repeat: RepeatTable = RepeatTable()
@@ -124,11 +118,11 @@ class PolicyFile(Table):
     session_idle: str = Field(default="1h", description="a session without calls for so long counts as finished in reports")
     require: list[str] = Field(default=[], description="attribution that a call must carry")
     on_store_error: Literal["refuse", "admit"] | Degraded = "refuse"
-    budgets: list[BudgetTable] = []
+    budgets: list[BudgetTable] = Field(default=[])
     detectors: DetectorsTable = DetectorsTable()
-    tools: dict[str, ToolTable] = {}
-    agents: dict[str, AgentTable] = {}
-    prices: dict[str, PriceTable] = {}
+    tools: dict[str, ToolTable] = Field(default={})
+    agents: dict[str, AgentTable] = Field(default={})
+    prices: dict[str, PriceTable] = Field(default={})
 
 
 def policy_schema() -> dict[str, Any]:
