@@ -16,6 +16,8 @@ from runguard_core.detectors._verdict import Severity, Verdict
 
 #: Prompts in a row that must have grown before one that does not counts: it shows that the history is sent each time.
 _CLIMB_COUNT = 2
+#: A summary is longer than the average of the messages that it replaces, by this factor at least.
+_LONGER_RATIO = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Truncation(TurnDetector):
         strand = turn.strand
         if strand is None or strand.climb_count < _CLIMB_COUNT:
             return None
-        is_summary = turn.user_chars > was.user_chars or turn.system_chars > was.system_chars
+        is_summary = is_replaced(was, turn)
         if lost_system and strand.has_system:
             return self._verdict(Severity.WARN if is_summary else Severity.STOP, was, turn)
         return None if is_summary or not is_shorter else self._verdict(Severity.WARN, was, turn)
@@ -79,3 +81,18 @@ class Truncation(TurnDetector):
             topic="unread",
             figures=figures,
         )
+
+
+def is_replaced(was: Turn, now: Turn) -> bool:
+    """Whether something stands in place of what was dropped: the system's or the user's part says something else now.
+
+    In a loop that goes on the user says nothing new. So a part that changed without losing messages holds a summary; where
+    it lost some, one that is larger, or whose messages are longer on average.
+    """
+    if now.system_chars and now.system_chars != was.system_chars:
+        return True
+    if not now.user_count or now.user_chars == was.user_chars:
+        return False
+    if now.user_chars > was.user_chars or now.user_count >= was.user_count:
+        return True
+    return now.user_chars * was.user_count >= _LONGER_RATIO * was.user_chars * now.user_count

@@ -54,6 +54,7 @@ def test_a_window_that_slides_by_as_much_as_comes_is_announced() -> None:
         after({"system": 500, "user": 900, "assistant": 100, "tool:search": 900}, {"user": 2, "assistant": 1, "tool:search": 1}),
         after({"system": 1300, "user": 100, "assistant": 100, "tool:search": 900}, {"assistant": 1, "tool:search": 1}),
         after({"user": 900, "assistant": 100, "tool:search": 900}, {"user": 2, "assistant": 1, "tool:search": 1}),
+        after({"system": 500, "user": 90, "assistant": 100, "tool:search": 900}, {"assistant": 1, "tool:search": 1}),
         after({"system": 500, "user": 100, "assistant": 500, "tool:search": 1200}),
         Prompt({"system": 500, "user": 100}, after_tool=False),
         Prompt({"user": 100}, after_tool=False),
@@ -61,6 +62,7 @@ def test_a_window_that_slides_by_as_much_as_comes_is_announced() -> None:
     ],
     ids=[
         "a summary as the user's message", "a summary in the system prompt", "a summary in place of the system prompt",
+        "a shorter summary in place of another",
         "results cleared in place", "a new conversation", "a question without a system prompt", "the call that summarises",
     ],
 )  # fmt: skip
