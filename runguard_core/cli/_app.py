@@ -97,6 +97,15 @@ def _default_url(app_name: str | None, policy: Policy) -> str:
     return f"sqlite:///{default_path(app_name or policy.content.app)}"
 
 
+def write_file(path: Path, text: str) -> None:
+    """Write a file and say so on standard error."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise fail(f"{path} cannot be written: {error.strerror}", Exit.USAGE) from None
+    err.print(f"Wrote {_plain(str(path))}.", highlight=False, soft_wrap=True)
+
+
 def show(as_json: bool, document: Any, text: Callable[[], None]) -> None:
     """Print a document or a text."""
     if as_json:

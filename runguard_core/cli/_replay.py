@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from runguard_core.cli import _replay_render as render
 from runguard_core.cli._app import AppOption, Exit, PolicyOption, StoreOption, app, err, errors, fail, ledger, out
+from runguard_core.cli._bars import bar
 from runguard_core.cli._reading import SinceOption, since_of
+from runguard_core.cli._replay_variants import compare, sweep
 from runguard_core.ledger import CallFilter
 from runguard_core.policy import load_policy
 from runguard_core.replay import (
@@ -61,6 +62,15 @@ def replay_command(
         int | None, typer.Option("--limit", "-n", min=0, help="List at most so many runs; the sums are of all.")
     ] = None,
     together: TogetherOption = False,
+    compared: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--compare", metavar="A B", help="Two policies side by side, and the runs they differ in."),
+    ] = None,
+    swept: Annotated[
+        str | None,
+        typer.Option("--sweep", metavar="KEY=VALUES", help="The policy with a key at each value: 2..6, 0.1..1.0 USD, 3,5,8."),
+    ] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="With --sweep: write the curve as a picture, too.")] = None,
     keep_going: KeepGoingOption = False,
     store: StoreOption = None,
     app_name: AppOption = None,
@@ -74,10 +84,14 @@ def replay_command(
     Example: [bold]runguard replay runs.jsonl.gz --policy runguard.toml --only-stopped[/]
     """
     with errors():
-        rules, skipped = load_policy(policy).rules, Skipped()
+        loaded, skipped = load_policy(policy), Skipped()
         with recordings(files, skipped if keep_going else None, store, app_name, policy, since) as runs:
-            played = play_many(runs, rules, together=together)
-            if as_json:
+            played = play_many(runs, loaded.rules, together=together)
+            if compared is not None:
+                compare(runs, compared, together=together, limit=limit, as_json=as_json)
+            elif swept is not None:
+                sweep(runs, loaded, swept, together=together, svg=svg, as_json=as_json)
+            elif as_json:
                 write_lines(played, only_stopped=only_stopped, limit=limit)
             else:
                 render.print_played(out, list(played), only_stopped=only_stopped, limit=20 if limit is None else limit)
@@ -114,14 +128,3 @@ def recordings(
         raise fail(str(error), Exit.USAGE) from None
     with bar("reading and playing", sum(file.stat().st_size for file in found if file.is_file())) as moved:
         yield read_recordings(found, on_error=skipped.errors.append if skipped is not None else None, on_read=moved)
-
-
-@contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, where that is a terminal; what it yields is told of progress."""
-    with Progress(
-        TextColumn(title), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
-        console=err, transient=True, disable=not err.is_terminal,
-    ) as progress:  # fmt: skip
-        task = progress.add_task(title, total=total or None)
-        yield lambda amount: progress.update(task, advance=amount)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from runguard_core.money import format_usd
-from runguard_core.replay import Played, ReplaySum, summed
+from runguard_core.replay import Played, ReplaySum, Tally, summed
 
 _ID_CHARS = 36
 
@@ -38,7 +38,7 @@ def _print_runs(console: Console, rows: Sequence[Played]) -> None:
     table.add_column("rule", overflow="fold", min_width=8)
     for name in ("calls saved", "USD saved"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("went well")
+    table.add_column("well", no_wrap=True)
     for one in rows:
         table.add_row(*_cells(one))
     console.print(table)
@@ -50,18 +50,23 @@ def _cells(one: Played) -> tuple[str, ...]:
         warned = ", ".join(dict.fromkeys(warn.rule for warn in one.warns))
         said = f"[yellow]warns: {escape(warned)}[/]" if warned else ""
         return (escape(short(one.run_id)), f"- of {one.event_count}", said, "", f"- of {dollars(one)}", well)
-    saved = "?" if one.saved.untold_count and not one.saved.nanos else format_usd(one.saved.nanos)
+    saved = dollars_of(one.saved)
     colour = "red" if one.went_well else "default"
     return (
         escape(short(one.run_id)), f"{one.stop.index} of {one.event_count}", f"[{colour}]{escape(one.stop.rule)}[/]",
         f"{one.saved.call_count} of {one.whole.call_count}", f"{saved} of {dollars(one)}",
-        f"[bold red]{well}: hit[/]" if one.went_well else well,
+        "[bold red]HIT[/]" if one.went_well else well,
     )  # fmt: skip
 
 
 def dollars(one: Played) -> str:
     """What a run cost; "?" where nothing is known of it."""
     return format_usd(one.total_nanos) if one.total_nanos or not one.whole.untold_count else "?"
+
+
+def dollars_of(tally: Tally) -> str:
+    """A sum over calls; "?" where calls are in it and nothing is known of what they cost."""
+    return "?" if tally.untold_count and not tally.nanos else format_usd(tally.nanos)
 
 
 def short(run_id: str) -> str:
@@ -76,8 +81,7 @@ def _print_rules(console: Console, found: ReplaySum) -> None:
         table.add_column(name, justify="right")
     for row in found.rules:
         hit = f"[bold red]{row.healthy_count}[/]" if row.healthy_count else "0"
-        money = "?" if row.saved.untold_count and not row.saved.nanos else format_usd(row.saved.nanos)
-        stopped = (f"{row.stop_count}", hit, f"{row.saved.call_count:,}", f"{row.saved.tokens:,}", money)
+        stopped = (f"{row.stop_count}", hit, f"{row.saved.call_count:,}", f"{row.saved.tokens:,}", dollars_of(row.saved))
         shown = stopped if row.stop_count else ("", "", "", "", "")
         table.add_row(escape(row.rule), *shown, f"{row.warn_count or ''}", f"{row.observed_count or ''}")
     console.print(table)
@@ -103,7 +107,7 @@ def lines_of(found: ReplaySum) -> list[str]:
         lines.append("No run says whether it went well (outcome, labels), so false stops cannot be counted.")
     if found.whole.untold_count:
         lines.append(
-            f"[yellow]{found.whole.untold_count:,} model calls carry no cost and no priceable tokens[/]: they count as "
-            "nothing here, so the dollars above are the least it was."
+            f"[yellow]Of {found.whole.untold_count:,} model calls neither cost nor priceable tokens were recorded[/]: they count "
+            "as nothing here, so the dollars above are the least it was."
         )
     return lines

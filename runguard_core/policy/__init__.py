@@ -3,5 +3,6 @@
 from runguard_core.policy._policy import Policy, load_policy
 from runguard_core.policy._schema import policy_schema
 from runguard_core.policy._starter import STARTER
+from runguard_core.policy._varying import Change, changes, sweep_values, with_value
 
-__all__ = ["STARTER", "Policy", "load_policy", "policy_schema"]
+__all__ = ["STARTER", "Change", "Policy", "changes", "load_policy", "policy_schema", "sweep_values", "with_value"]

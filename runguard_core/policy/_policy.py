@@ -58,8 +58,18 @@ def load_policy(path: str | Path | None = None, environ: Mapping[str, str] | Non
     """
     env = os.environ if environ is None else environ
     file = find_file(path, env)
-    raw = read_layers(file, env)
-    name = str(file) if file is not None else ""
+    return checked(read_layers(file, env), str(file) if file is not None else "")
+
+
+def checked(raw: Mapping[str, Any], name: str) -> Policy:
+    """A policy from the content of a file.
+
+    Args:
+        raw: all layers laid over each other. name: of the file, "" for none.
+
+    Raises:
+        PolicyError: naming file, key and what was expected.
+    """
     try:
         content = PolicyFile.model_validate(raw)
     except ValidationError as error:
