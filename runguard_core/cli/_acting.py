@@ -42,7 +42,8 @@ def _person() -> str:
         return "unknown"
 
 
-def _guard(opened: Store, loaded: Policy, app_name: str | None) -> Guard:
+def guard_on(opened: Store, loaded: Policy, app_name: str | None) -> Guard:
+    """A guard on a ledger that is open, under its app's name."""
     from dataclasses import replace  # noqa: PLC0415
 
     rules = loaded.rules
@@ -72,7 +73,7 @@ def reset_command(
     Example: [bold]runguard reset session:s-42 --reason "search index is back"[/]
     """
     with ledger(store, app_name, policy) as (opened, loaded):
-        dropped = _guard(opened, loaded, app_name).reset(scope, reason=reason, by=_person())
+        dropped = guard_on(opened, loaded, app_name).reset(scope, reason=reason, by=_person())
         document = {"scope": scope, "was_stopped": dropped, "reason": reason}
         show(as_json, document, lambda: out.print(f"{scope} may run again." if dropped else f"{scope} was not stopped."))
 
@@ -93,7 +94,7 @@ def kill_command(
     if not reason.strip():
         raise fail("say why: --reason ...", Exit.USAGE)
     with ledger(store, app_name, policy) as (opened, loaded):
-        _guard(opened, loaded, app_name).kill(scope, reason=reason, by=_person())
+        guard_on(opened, loaded, app_name).kill(scope, reason=reason, by=_person())
         way = f'runguard reset {scope} --reason "..."'
         show(
             as_json,

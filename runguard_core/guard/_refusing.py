@@ -62,7 +62,8 @@ def trip(engine: Engine, it: Candidate, verdict: Verdict) -> NoReturn:
     latches = breaker.trip(verdict, it.who, it.at)
     said = [
         ev.event(ev.RUN_TRIPPED, ev.STOP, verdict.evidence, it.who, it.at, rule=verdict.rule,
-                 spent_nanos=str(it.state.spent_nanos), **facts_of(verdict))
+                 spent_nanos=str(it.state.spent_nanos), call_id=it.call_id, tool=getattr(it.call, "name", None),
+                 signature=it.signature, **facts_of(verdict))
     ]  # fmt: skip
     it.state.tripped = True
     engine.latch(latches, said)

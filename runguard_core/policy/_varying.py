@@ -90,7 +90,7 @@ class Change:
 
 
 def changes(old: Policy, new: Policy) -> list[Change]:
-    """Every key whose value differs, defaults filled in; budgets are compared by name."""
+    """Every key whose value differs, defaults filled in; budgets are compared by name, and false is as good as not there."""
     before, after = dict(_flat(old.content.model_dump(mode="json"))), dict(_flat(new.content.model_dump(mode="json")))
     keys = [*before, *(key for key in after if key not in before)]
     return [Change(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
@@ -103,5 +103,5 @@ def _flat(tables: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
             yield from _flat({str(item["name"]): item for item in value}, f"{name}.")
         elif isinstance(value, dict) and value:
             yield from _flat(value, f"{name}.")
-        elif value not in (None, [], {}) and not (path.startswith("budgets.") and key == "name"):
+        elif value is not False and value not in (None, [], {}) and not (path.startswith("budgets.") and key == "name"):
             yield name, value

@@ -2,6 +2,7 @@
 
 from runguard_core.replay._dead_tail import Beat, beats_of_calls, dead_tail_nanos
 from runguard_core.replay._from_ledger import recordings_of
+from runguard_core.replay._incident import incident_json
 from runguard_core.replay._many import play_each, play_many
 from runguard_core.replay._parsing import RecordingError, parse_line, parse_run
 from runguard_core.replay._played import Played, Stop, Tally, Warn, played_json
@@ -23,6 +24,7 @@ __all__ = [
     "Warn",
     "beats_of_calls",
     "dead_tail_nanos",
+    "incident_json",
     "parse_line",
     "parse_run",
     "play",

@@ -97,6 +97,8 @@ def beats_of_events(events: Sequence[RecordedEvent], costs: Sequence[int | None]
     """One recording; `costs` are the events' own, nano-USD."""
     found = []
     for event, cost in zip(events, costs, strict=True):
+        if event.was_refused:
+            continue
         lane = f"{event.segment}/{event.agent}/{event.instance}"
         if event.kind == "llm":
             found.append(Beat("model", lane, 0 if cost is None and event.error is not None else cost))

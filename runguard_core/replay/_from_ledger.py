@@ -1,11 +1,13 @@
 """The ledger's own runs as recordings: sizes, digests, tokens and charges; content was never kept.
 
-A call that the guard refused at the time left no line in the book, so a run that was stopped ends before it.
+A call that was refused left no line in the book. Where a detector refused it, the event that said so knows its tool and its
+signature, and the call is put at the end of its run: playing the run again can refuse it again, or let it pass. A model call
+that a budget refused is not known well enough for that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from runguard_core.calls import CallKind, Certainty, OutcomeKind
 from runguard_core.events import CALL_REFUSED, CALL_STOPPED, RUN_TRIPPED
@@ -28,18 +30,23 @@ def recordings_of(calls: Iterable[CallRecord], events: Iterable[Event] = (), *, 
         who = call.attribution
         run = who.run or call.id
         runs.setdefault((who.session or run, run), []).append(call)
-    stopped = {event.run for event in events if event.kind in _STOPS}
+    said = [event for event in events if event.kind in _STOPS]
+    stopped = {event.run for event in said}
+    known = {call.id for its in runs.values() for call in its}
+    refused = {event.run: event for event in said if event.kind == RUN_TRIPPED and event.call_id not in known}
     order = {session: number for number, session in enumerate(dict.fromkeys(session for session, _ in runs))}
-    found = [_recording(session, run, its, run in stopped, place) for (session, run), its in runs.items()]
+    found = [_recording(session, run, its, run in stopped, refused.get(run), place) for (session, run), its in runs.items()]
     return sorted(found, key=lambda recording: order[recording.session or ""])
 
 
-def _recording(session: str, run: str, calls: Sequence[CallRecord], was_stopped: bool, place: str) -> Recording:
+def _recording(
+    session: str, run: str, calls: Sequence[CallRecord], was_stopped: bool, refused: Event | None, place: str
+) -> Recording:
     who = calls[0].attribution
     status = "stopped" if was_stopped else "completed" if finished(calls) else None
     return Recording(
         run_id=run,
-        events=tuple(event_of(call, index) for index, call in enumerate(calls)),
+        events=(*(event_of(call, index) for index, call in enumerate(calls)), *_refused(refused, calls)),
         source="RunGuard ledger",
         outcome={"status": status} if status else {},
         session=session,
@@ -47,6 +54,17 @@ def _recording(session: str, run: str, calls: Sequence[CallRecord], was_stopped:
         started_at=calls[0].started_at,
         place=place,
     )
+
+
+def _refused(event: Event | None, calls: Sequence[CallRecord]) -> Iterator[RecordedEvent]:
+    """The tool call that a detector refused; nothing where the event does not know it."""
+    if event is None or not event.facts.get("signature"):
+        return
+    same = (call.attribution.instance for call in reversed(calls) if call.attribution.agent == event.agent)
+    yield RecordedEvent(
+        index=len(calls), kind="tool", agent=event.agent, instance=next(same, None), name=str(event.facts.get("tool") or ""),
+        args_digest=str(event.facts["signature"]), at=event.at, was_refused=True,
+    )  # fmt: skip
 
 
 def finished(calls: Sequence[CallRecord]) -> bool:
@@ -90,6 +108,8 @@ def _model(call: CallRecord, index: int) -> RecordedEvent:
         cost_nanos=settled.cost_nanos if settled is not None and is_priced else None, is_charged=is_priced,
         error=(settled.error or "failed") if settled is not None and failed else None,
         error_status=settled.error_status if settled is not None else None,
+        text_digest=settled.result_hash if settled is not None else None,
+        text_chars=settled.result_chars if settled is not None and settled.result_hash is not None else None,
         parts=call.parts, message_count=sum(part.message_count for part in call.parts) or None,
         at=call.started_at, duration_seconds=settled.duration_seconds if settled is not None else None,
     )  # fmt: skip

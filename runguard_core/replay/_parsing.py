@@ -15,6 +15,7 @@ from runguard_core.calls import PromptPart
 from runguard_core.errors import InvalidAmountError, RunguardError
 from runguard_core.money import MAX_AMOUNT, usd_to_nanos
 from runguard_core.replay._recording import RecordedEvent, Recording
+from runguard_core.replay._texts import letters
 
 #: Later instants are milliseconds, not seconds, since 1970.
 _MILLISECONDS_FROM = 10**11
@@ -109,6 +110,7 @@ def parse_event(found: Any, place: int) -> RecordedEvent:
         message_count=_whole(found.get("n_messages")),
         parts=tuple(_parts(found.get("parts"))),
         **_times(found),
+        was_refused=found.get("refused") is True,
     )
 
 
@@ -147,7 +149,7 @@ def _failure(found: Mapping[str, Any]) -> dict[str, Any]:
     """`error` is a text, an HTTP status, an object, or true where the result says what went wrong."""
     error, status = found.get("error"), _whole(found.get("error_status"))
     if error is None or error is False or error == "":
-        text = f"error <{digest}>" if (digest := _text(found.get("error_sha1"))) else None
+        text = f"error {letters(digest)}" if (digest := _text(found.get("error_sha1"))) else None
         return {"error": text if text is not None or status is None else f"status {status}", "error_status": status}
     if error is True:
         said = found.get("result") or found.get("text")

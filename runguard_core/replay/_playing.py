@@ -143,7 +143,7 @@ class _Playing:
             held.settle(self._caller.outcome(event, place, usage, self._costs[place]))
 
     def _tally(self, event: RecordedEvent, place: int) -> Tally:
-        if not event.is_call:
+        if not event.is_call or event.was_refused:
             return Tally()
         usage, cost, is_model = self._scene.usages[place], self._costs[place], event.kind == "llm"
         is_free = event.error is not None and cost is None

@@ -34,6 +34,7 @@ class RecordedEvent:
         cost_nanos: the recorded price of the call, nano-USD; is_charged: it is what RunGuard's own ledger charged.
         message_count: messages of the prompt; parts: its make-up by origin, where that was measured.
         at: when it began (UTC); is_naive: the stamp carried no time zone and was read as UTC.
+        was_refused: a guard refused the call at the time, so it was never made.
         offset_seconds: when it began, counted from the run's begin; duration_seconds: how long it took.
     """
 
@@ -74,6 +75,7 @@ class RecordedEvent:
     is_naive: bool = False
     offset_seconds: float | None = None
     duration_seconds: float | None = None
+    was_refused: bool = False
 
     @property
     def is_call(self) -> bool:
