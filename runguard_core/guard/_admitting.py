@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from runguard_core import breaker
 from runguard_core.attribution import Attribution
-from runguard_core.budgets import Mode
 from runguard_core.calls import Call, ModelCall, ToolCall
 from runguard_core.errors import RunguardError, StoreError
 from runguard_core.guard import _refusing as refusing
@@ -21,8 +20,6 @@ from runguard_core.guard._unverified import after_fault, unverified, without_sto
 from runguard_core.ids import new_id
 from runguard_core.ledger import Hold, Latch, LatchState, Refusal
 
-_OFF = Mode.OFF
-
 
 def admit(engine: Engine, call: Call, who: Attribution, call_id: str | None = None) -> Reservation:
     """Let the call pass and set its quote aside, or stop it.
@@ -30,12 +27,11 @@ def admit(engine: Engine, call: Call, who: Attribution, call_id: str | None = No
     Raises:
         RefusedError: a budget has no room. TrippedError: a latch is set, a loop was seen, the store cannot be asked.
     """
-    mode = engine.rules.mode_of(who.agent)
     call_id = call_id or new_id()
-    if mode is _OFF:
+    caller = caller_of(engine, who, call_id)
+    if caller is None:
         return Reservation.untracked(engine, call, call_id, who)
-    clock = engine.clock
-    it = Candidate(call, call_id, caller_of(engine, who, mode, call_id), clock.now(), clock.monotonic())
+    it = Candidate(call, call_id, caller, engine.clock.now(), engine.clock.monotonic())
     try:
         _check_latches(engine, it)
         if isinstance(call, ToolCall):
@@ -51,7 +47,7 @@ def admit(engine: Engine, call: Call, who: Attribution, call_id: str | None = No
 
 def _check_latches(engine: Engine, it: Candidate) -> None:
     """Kill switch first, then every latch of the call's scopes."""
-    if engine.is_killed_by_file(it.started):
+    if it.started >= engine.no_kill_file_until and engine.is_killed_by_file(it.started):
         refusing.stop_for(engine, it, refusing.file_latch(engine, it.at))
     latches = engine.store.latches()
     if not latches:
@@ -82,7 +78,7 @@ def _reserve(engine: Engine, it: Candidate) -> Reservation:
     """Quote the call and set it aside in every account it touches, in one step."""
     priced = price(engine, it)
     check_turn(engine, it, priced)
-    plan, asked = plan_of(engine, it), asked_by(it.call, priced.quote)
+    plan, asked = plan_of(engine, it), asked_by(it.call, priced.quote, is_new_turn=it.turn is not None)
     if priced.unknown is not None and priced.rates is None:
         refusing.unpriced(engine, it, priced.unknown, plan.claims(asked), deny=engine.rules.unpriced is Unpriced.DENY)
     holds, draft = plan.holds(asked), draft_of(engine, it, priced)
@@ -102,6 +98,7 @@ def _admitted(engine: Engine, it: Candidate, priced: Priced, holds: tuple[Hold, 
     it.is_admitted = True
     reservation = engine.pending[it.call_id] = Reservation(engine, it, priced, holds)
     engine.dispatcher.start()
-    reservation.max_output_tokens = output_cap(it.call, priced.quote, engine.rules)
+    if engine.caps_output:
+        reservation.max_output_tokens = output_cap(it.call, priced.quote)
     begin(it)
     return reservation

@@ -34,18 +34,32 @@ class Caller:
     plan: Plan | None = None
 
 
-def caller_of(engine: Engine, who: Attribution, mode: Mode, call_id: str) -> Caller:
-    """The caller that this attribution stands for. Without a run the call is one; a run without a session is its own."""
+def caller_of(engine: Engine, who: Attribution, call_id: str) -> Caller | None:
+    """The caller that this attribution stands for. None when its mode is OFF.
+
+    Without a run the call is one; a run without a session is its own.
+    """
+    run = who.run
+    if run is not None:
+        lane = engine.runs.known_lane(run, who.instance or who.agent)
+        last = lane.caller if lane is not None else None
+        if last is not None and (last.asked is who or last.asked == who):
+            return last
+    return _made(engine, who, call_id)
+
+
+def _made(engine: Engine, who: Attribution, call_id: str) -> Caller | None:
+    mode = engine.rules.mode_of(who.agent)
+    if mode is Mode.OFF:
+        return None
     if who.run is None:
         who = who.with_values(run=call_id)
         state, lane = engine.runs.place(who)
         return Caller(who, _completed(engine, who), mode, state, lane, is_alone=True)
     state, lane = engine.runs.place(who)
-    last = lane.caller
-    if last is None or (last.asked is not who and last.asked != who):
-        placed = who if who.session is not None else who.with_values(session=who.run)
-        last = lane.caller = Caller(who, _completed(engine, placed), mode, state, lane, is_alone=False)
-    return last
+    placed = who if who.session is not None else who.with_values(session=who.run)
+    made = lane.caller = Caller(who, _completed(engine, placed), mode, state, lane, is_alone=False)
+    return made
 
 
 def _completed(engine: Engine, who: Attribution) -> Attribution:

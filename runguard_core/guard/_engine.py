@@ -20,7 +20,7 @@ from runguard_core.detectors import Fingerprint
 from runguard_core.errors import StoreError
 from runguard_core.guard._backlog import Backlog
 from runguard_core.guard._dispatcher import Dispatcher, Listener
-from runguard_core.guard._rules import Rules
+from runguard_core.guard._rules import QuoteMode, Rules
 from runguard_core.guard._runs import Runs
 from runguard_core.guard._time import SteadyClock
 from runguard_core.ids import new_id
@@ -55,7 +55,8 @@ class Engine:
         """Put the parts together; starts nothing."""
         self.rules, self.store, self.fingerprint = rules, store, fingerprint
         self.kill_file = None if kill_file is None else str(kill_file)
-        self._no_kill_file_until = float("-inf")
+        self.no_kill_file_until = float("inf") if kill_file is None else float("-inf")
+        self.caps_output = rules.cap_output or rules.quote is QuoteMode.BOUND
         self.clock = SteadyClock(clock)
         app = rules.defaults.app
         self.book = BudgetBook(rules.budgets, app=app, zone=rules.zone, mode=rules.mode)
@@ -141,11 +142,11 @@ class Engine:
         Args:
             reading: the stopwatch now, in seconds.
         """
-        if reading < self._no_kill_file_until or self.kill_file is None:
+        if self.kill_file is None or reading < self.no_kill_file_until:
             return False
         if os.access(self.kill_file, os.F_OK):
             return True
-        self._no_kill_file_until = reading + KILL_FILE_SECONDS
+        self.no_kill_file_until = reading + KILL_FILE_SECONDS
         return False
 
     def who(self, **values: object) -> Attribution:

@@ -21,10 +21,10 @@ def price(engine: Engine, it: Candidate) -> Priced:
         with state.lock:
             state.spent_nanos += priced.quote.nanos or 0
     else:
-        priced = price_model_call(engine.rules, engine.learned, call, it.caller.who, it.at)
+        priced, is_turn = price_model_call(engine.rules, engine.learned, call, it.caller.who, it.at), call.is_turn
         with state.lock:
-            turn, loop = state.count_model(call, lane, priced.quote.nanos or 0)
-        it.turn = turn if call.is_turn else None
+            turn, loop = state.count_model(call, lane, priced.quote.nanos or 0, is_turn=is_turn)
+        it.turn = turn if is_turn else None
     it.priced, it.turn_number, it.loop_number = priced, turn or None, loop or None
     return priced
 
@@ -46,6 +46,7 @@ def draft_of(engine: Engine, it: Candidate, priced: Priced) -> CallDraft:
     call, quote = it.call, priced.quote
     what = call if isinstance(call, ModelCall) else call.name
     return CallDraft(
-        it.call_id, what, it.caller.who, it.turn_number, it.loop_number, it.at, quote.nanos, quote.is_bound, it.signature,
+        it.call_id, what, it.caller.who, it.turn_number, it.loop_number, it.at, quote.nanos, quote.is_bound,
+        None if it.step is None else it.step.signature,
         engine.rules.policy_hash,
     )  # fmt: skip

@@ -50,21 +50,19 @@ def price_tool_call(rules: Rules, name: str) -> Priced:
     return Priced(Quote(nanos=price, input_tokens=0, output_tokens=0, is_bound=True, basis="price per call"), None, _TOOLS)
 
 
-def asked_by(call: Call, quote: Quote) -> dict[Unit, int]:
+def asked_by(call: Call, quote: Quote, *, is_new_turn: bool) -> dict[Unit, int]:
     """What a call asks of budgets, by unit; units that are not there are not touched."""
     nanos = quote.nanos or 0
     if isinstance(call, ModelCall):
         asked = {_USD: nanos, _TOKENS: quote.input_tokens + quote.output_tokens, _CALLS: 1, _SECONDS: 1}
-        if call.is_turn:
+        if is_new_turn:
             asked[_TURNS] = 1
         return asked
     return {_TOOL_CALLS: 1, _SECONDS: 1, _USD: nanos} if nanos else {_TOOL_CALLS: 1, _SECONDS: 1}
 
 
-def output_cap(call: Call, quote: Quote, rules: Rules) -> int | None:
+def output_cap(call: Call, quote: Quote) -> int | None:
     """The output limit that makes the quote hold, where the adapter can lower the request's; else None."""
     if not isinstance(call, ModelCall) or not call.can_cap_output:
-        return None
-    if rules.quote is not QuoteMode.BOUND and not rules.cap_output:
         return None
     return max(1, quote.output_tokens // max(1, call.choice_count))

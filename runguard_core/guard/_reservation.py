@@ -137,16 +137,15 @@ class Reservation:
     # -- how --------------------------------------------------------------------------------------------------
 
     def _close(self, it: Candidate, outcome: Outcome) -> None:
-        engine, quote, lesson, call = self._engine, self._priced.quote, self._priced.lesson, it.call
+        engine, priced, call = self._engine, self._priced, it.call
         at, seconds = engine.clock.now(), engine.clock.monotonic() - self.started
         if isinstance(call, ToolCall):
             outcome = end_step(engine, it, call, outcome)
-            charge: Charge | None = Charge(quote.nanos or 0, None, _EXACT)
+            charge: Charge | None = Charge(priced.quote.nanos or 0, None, _EXACT)
         else:
             end_turn(engine, it, outcome)
-            charge = charge_of(
-                outcome, quote, self._answered_rates(call, outcome), call.service_tier, lesson.inputs.tokens_per_char
-            )
+            rates = priced.rates if outcome.model is None else self._answered_rates(call, outcome.model)
+            charge = charge_of(outcome, priced.quote, rates, call.service_tier, priced.lesson.inputs.tokens_per_char)
         if charge is None:
             self._write(it, void_of(outcome, at, seconds), (), "void")
             return
@@ -154,20 +153,20 @@ class Reservation:
         usage, reported = charge.usage, charge.certainty is _EXACT and not outcome.from_cache
         if reported and usage is not None and not isinstance(call, ToolCall):
             with engine.learning:
-                lesson.observe(call, usage)
+                priced.lesson.observe(call, usage)
 
-    def _answered_rates(self, call: ModelCall, outcome: Outcome) -> Rates | None:
+    def _answered_rates(self, call: ModelCall, answered: str) -> Rates | None:
         """The rates of the model that answered (a dated snapshot, a fallback), else of the one asked for.
 
         Where the policy prices the name that was asked for, and not the one that answered, its price holds.
         """
-        if outcome.model is None or outcome.model == call.model or self._it is None:
+        if answered == call.model or self._it is None:
             return self._priced.rates
         book = self._engine.rules.prices
-        if book.override(call.model) is not None and book.override(outcome.model) is None:
+        if book.override(call.model) is not None and book.override(answered) is None:
             return self._priced.rates
         try:
-            return book.rates(outcome.model, call.provider, self._it.at)
+            return book.rates(answered, call.provider, self._it.at)
         except LookupError:
             return self._priced.rates
 

@@ -51,14 +51,14 @@ class RunState:
     tripped: bool = False
     landed: bool = False
 
-    def count_model(self, call: ModelCall, lane: Lane, nanos: int) -> tuple[int, int]:
+    def count_model(self, call: ModelCall, lane: Lane, nanos: int, *, is_turn: bool) -> tuple[int, int]:
         """A model call is about to be reserved (under `lock`): the numbers of its turn and of its tool loop.
 
         A retry or an embedding stays in its turn. `uncount` and `undo_turn` take it back.
         """
         self.call_count += 1
         self.spent_nanos += nanos
-        if call.is_turn or (lane.turn_count == 0 and call.retry_of is not None):
+        if is_turn or (lane.turn_count == 0 and call.retry_of is not None):
             lane.turn_count += 1
             self.turn_count += 1
             if not call.after_tool or lane.loop_count == 0:
@@ -123,6 +123,11 @@ class Runs:
                 while len(self._states) > _MAX_RUNS:
                     self._states.popitem(last=False)
             return found
+
+    def known_lane(self, run: str, agent: str | None) -> Lane | None:
+        """The history of an agent instance in a run in progress; None before its first call."""
+        state = self._states.get(run)
+        return state.lanes.get(agent) if state is not None else None
 
     def known(self, run: str) -> RunState | None:
         """A run in progress, None when unknown or forgotten."""

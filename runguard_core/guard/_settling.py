@@ -73,27 +73,21 @@ def _estimated(outcome: Outcome, quote: Quote, tokens_per_char: float) -> Usage:
     )
 
 
-def amounts_of(holds: tuple[Hold, ...], charge: Charge, duration_seconds: float) -> dict[str, int]:
-    """The actual amount for every account that was held, by its unit."""
-    found = {}
-    for hold in holds:
-        unit = hold.account.unit
-        if unit is _USD:
-            amount = charge.cost_nanos or 0
-        elif unit is _TOKENS:
-            amount = charge.usage.total_tokens if charge.usage is not None else 0
-        else:
-            amount = max(1, round(duration_seconds * 1000)) if unit is _SECONDS else hold.amount
-        found[hold.account.key] = amount
-    return found
-
-
 def settlement_of(
     outcome: Outcome, charge: Charge, holds: tuple[Hold, ...], at: datetime, duration_seconds: float
 ) -> SettlementDraft:
-    """The line that closes a call."""
-    amounts = amounts_of(holds, charge, duration_seconds)
-    return SettlementDraft(at, outcome, amounts, charge.cost_nanos, charge.certainty, charge.usage, duration_seconds)
+    """The line that closes a call, with the actual amount for every account that was held, by its unit."""
+    amounts, cost, usage = {}, charge.cost_nanos, charge.usage
+    for hold in holds:
+        unit = hold.account.unit
+        if unit is _USD:
+            amount = cost or 0
+        elif unit is _TOKENS:
+            amount = usage.total_tokens if usage is not None else 0
+        else:
+            amount = max(1, round(duration_seconds * 1000)) if unit is _SECONDS else hold.amount
+        amounts[hold.account.key] = amount
+    return SettlementDraft(at, outcome, amounts, cost, charge.certainty, usage, duration_seconds)
 
 
 def void_of(outcome: Outcome, at: datetime, duration_seconds: float) -> SettlementDraft:

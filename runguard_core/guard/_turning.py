@@ -59,8 +59,9 @@ def turn_of(engine: Engine, it: Candidate, call: ModelCall, priced: Priced) -> T
     quote = priced.quote
     tokens, answer = quote.input_tokens, quote.output_tokens
     if engine.rules.quote is QuoteMode.BOUND:
-        tokens = int(call.input_chars * engine.learned.tokens_per_char(call.model)) + framing_tokens(call)
-        answer = engine.learned.output_tokens(it.caller.who.agent or "", call.model)
+        chars, message_count = call.prompt_size
+        tokens = int(chars * priced.lesson.inputs.tokens_per_char) + framing_tokens(message_count)
+        answer = priced.lesson.output_tokens
     return Turn(
         call.model, it.caller.who.agent, call.parts, it.at, tokens, answer, priced.rates, call.operation, call.is_turn,
         call.tool_count > 0, call.after_tool, call.media_count > 0,

@@ -22,7 +22,7 @@ def without_store(engine: Engine, it: Candidate, error: StoreError) -> Reservati
     """Latches could not be read: the policy decides, as for a reserve that failed."""
     priced = price(engine, it)
     try:
-        holds = plan_of(engine, it).holds(asked_by(it.call, priced.quote))
+        holds = plan_of(engine, it).holds(asked_by(it.call, priced.quote, is_new_turn=it.turn is not None))
     except StoreError:
         holds = ()
     return unverified(engine, it, error, priced, draft_of(engine, it, priced), holds)

@@ -52,7 +52,8 @@ class Lesson:
         """Learn from a call whose usage the provider reported in full."""
         chars, message_count = call.prompt_size
         if chars and not call.media_count:
-            self.inputs.add(max(0, usage.input_tokens - framing_tokens(message_count)), chars)
+            tokens = usage.input_tokens - REQUEST_TOKENS - FRAMING_TOKENS * (message_count or 1)
+            self.inputs.add(max(0, tokens), chars)
         choices = call.choice_count
         self.output_tokens = self._answers.add(usage.output_tokens if choices <= 1 else ceil_div(usage.output_tokens, choices))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runguard_core.calls import ModelCall
 from runguard_core.money import ceil_div
-from runguard_core.prices._learning import Lesson, framing_tokens
+from runguard_core.prices._learning import FRAMING_TOKENS, REQUEST_TOKENS, Lesson
 from runguard_core.prices._rates import Rates
 from runguard_core.values import value
 
@@ -39,7 +39,8 @@ class Quote:
 def quote_expected(call: ModelCall, rates: Rates | None, lesson: Lesson) -> Quote:
     """What the call probably costs: learned input ratio, 99th percentile of the answers, never above the request's limit."""
     chars, message_count = call.prompt_size
-    tokens = int(chars * lesson.inputs.tokens_per_char) + 1 + framing_tokens(message_count) + _MEDIA_TOKENS * call.media_count
+    text = int(chars * lesson.inputs.tokens_per_char) + 1
+    tokens = text + REQUEST_TOKENS + FRAMING_TOKENS * (message_count or 1) + _MEDIA_TOKENS * call.media_count
     answer, limit, choices = lesson.output_tokens, call.max_output_tokens, call.choice_count
     if limit is not None and limit < answer:
         answer = max(0, limit)
