@@ -15,12 +15,12 @@ class Delegation(TurnDetector):
     """Visits in a row that brought nothing new: no new tool result, no new answer, no new message of the user.
 
     Attributes:
-        warn_after: bare visits that are announced when one more agent takes over; two are one round of a pair.
-        stop_after: bare visits after which no other agent takes over any more.
+        warn_after: rounds of such visits that are announced when one more agent takes over.
+        stop_after: rounds after which no other agent takes over any more.
     """
 
-    warn_after: int = 2
-    stop_after: int = 4
+    warn_after: int = 1
+    stop_after: int = 2
     rule: str = "delegation"
 
     def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
@@ -28,10 +28,11 @@ class Delegation(TurnDetector):
         handoffs = turns.run.handoffs
         if handoffs is None or not turn.is_turn or not handoffs.changes_to(turn.agent):
             return None
-        count = handoffs.bare_visits()
-        if count < self.warn_after:
+        count = handoffs.bare_visits(turn.agent or "")
+        rounds, names = handoffs.rounds(count) if count > 1 else (0, [])
+        if rounds < self.warn_after:
             return None
-        trail = " -> ".join([*handoffs.trail, handoffs.agent, turn.agent or ""][-(count + 1) :])
+        trail = " -> ".join([*names, turn.agent or ""])
         evidence = f"control went {trail}, and {count} visits in a row brought nothing new: they only handed over"
-        severity = Severity.STOP if count >= self.stop_after else Severity.WARN
+        severity = Severity.STOP if rounds >= self.stop_after else Severity.WARN
         return Verdict(rule=self.rule, severity=severity, evidence=evidence, repeat_count=count)

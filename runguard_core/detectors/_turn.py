@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _CHAT = frozenset({"chat", "text_completion"})
 #: Statuses that say "not now": too many requests, overloaded.
 REFUSING_STATUSES = frozenset({429, 503, 529})
+#: A summary is longer than the average of the messages that it replaces, by this factor at least.
+_SUMMARY_RATIO = 1.25
 #: Errors that say so by their name, where no status was seen.
 _REFUSING_NAMES = ("RateLimit", "TooManyRequests", "ResourceExhausted", "Throttl", "Overloaded", "ServiceUnavailable")
 
@@ -152,6 +154,29 @@ class Turn:
             self.status, self.is_refused = outcome.error_status, is_refusal(outcome.error_status, outcome.error)
         if outcome.attempt_count:
             self.attempt_count = outcome.attempt_count
+
+    def is_cut_from(self, was: Turn) -> bool:
+        """Whether messages of the prompt before are missing and nothing stands in their place, while a tool loop goes on.
+
+        A loop that goes on has at least an answer and a result more than before.
+        """
+        if not self.after_tool or self.message_count > was.message_count or self.chars == was.chars or not was.is_answered:
+            return False
+        return not self._is_summary_of(was)
+
+    def _is_summary_of(self, was: Turn) -> bool:
+        """Whether the system's or the user's part says something else now.
+
+        In a loop that goes on the user says nothing new. So a part that changed without losing messages holds a summary; where
+        it lost some, one that is larger, or whose messages are longer on average.
+        """
+        if self.system_chars and self.system_chars != was.system_chars:
+            return True
+        if not self.user_count or self.user_chars == was.user_chars:
+            return False
+        if self.user_chars > was.user_chars or self.user_count >= was.user_count:
+            return True
+        return self.user_chars * was.user_count >= _SUMMARY_RATIO * was.user_chars * self.user_count
 
     def share(self, origin: str) -> float:
         """The share of the prompt's characters that is of this origin, 0 to 1."""

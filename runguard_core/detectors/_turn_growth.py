@@ -14,6 +14,8 @@ from runguard_core.money import format_usd
 
 #: Below so many tokens growth costs nothing worth a word.
 _FLOOR_TOKENS = 16_000
+#: Below so many a surge is announced and not stopped: it may yet come to rest.
+_STOP_FLOOR_TOKENS = 30_000
 #: A full window so few turns ahead is worth a word, once this share of it is used.
 _NEAR_TURNS = 5
 _NEAR_RATIO = 0.5
@@ -26,13 +28,15 @@ class ContextGrowth(TurnDetector):
 
     Attributes:
         warn_tokens, warn_ratio: announced once a prompt has so many tokens and is so many times the first one.
-        stop_after: turns in a row that each grew by a quarter more than the one before; the next such prompt is not sent.
+        surge_warn_after: turns in a row that each grew by a quarter more than the one before: announced.
+        stop_after: so many of them; the prompt is not sent.
         stop_tokens: a prompt of more is not sent, however it came about; None: no such limit.
     """
 
     warn_tokens: int = 50_000
     warn_ratio: float = 4.0
-    stop_after: int = 6
+    surge_warn_after: int = 4
+    stop_after: int = 5
     stop_tokens: int | None = None
     rule: str = "context_growth"
 
@@ -47,13 +51,17 @@ class ContextGrowth(TurnDetector):
         if strand is None or strand.last is None:
             return None
         surges = strand.surges(tokens)
-        if surges >= self.stop_after:
+        if surges >= self.stop_after and tokens >= _STOP_FLOOR_TOKENS:
             return self._stop(turn, _surge(strand, turn, surges), surges)
         if turn.prices is not None and turn.prices.tiers and not turns.run.is_said(self.rule, _CLIFF):
             found = self._cliff(strand, turn)
             if found is not None:
                 return found
-        return None if turns.run.is_said(self.rule) else self._size(strand, turn)
+        if turns.run.is_said(self.rule):
+            return None
+        if surges >= self.surge_warn_after:
+            return self._warning(_surge(strand, turn, surges), {"prompt_tokens": tokens, "surge_count": surges})
+        return self._size(strand, turn)
 
     def _stop(self, turn: Turn, evidence: str, count: int = 1) -> Verdict:
         figures = {"prompt_tokens": turn.tokens}

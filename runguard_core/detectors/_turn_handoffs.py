@@ -1,9 +1,9 @@
 """Who handed over to whom in a run, and whether anything new came of it. Read from changes of the agent between model calls.
 
-A *visit* is what one agent does until another one takes over. It is *bare* when it brought nothing new: its
-answers only asked for tools, and no tool gave a result that the run had not seen; or it answered word for word what it
-had answered before. What cannot be told (an answer without a digest, a failure, agents at work at the same
-time, a user's new message) counts as new: weak evidence ends a count, it never adds to one.
+A *visit* is what one agent does until another one takes over. It is *bare* when it only handed over (a tool whose name
+says so), or answered word for word what the run had heard before, and no tool gave a result that the run had not seen.
+What cannot be told (an answer without a digest, a failure, agents at work at the same time, a user's new message)
+counts as new: weak evidence ends a count, it never adds to one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from runguard_core.detectors._turn import Turn
 _MAX_AGENTS = 256
 _MAX_MARKS = 2048
 #: Agents of the latest visits, for the evidence.
-_TRAIL = 8
+_TRAIL = 32
 #: How the name of a tool begins that hands over; it may also be the next agent's, or end with "to" that agent.
 _HANDING_OVER = ("transfer", "handoff", "hand_off", "handover", "hand_over", "delegate", "assign", "route_to", "switch_to")
 
@@ -34,6 +34,7 @@ class Handoffs:
     __slots__ = (
         "_answers",
         "_asked",
+        "_handed",
         "_is_new",
         "_latest_use",
         "_repeated",
@@ -49,7 +50,8 @@ class Handoffs:
         self.agent = latest.agent or ""
         self.bare_count = 0
         self.trail: deque[str] = deque(maxlen=_TRAIL)
-        self._is_new, self._asked, self._repeated = True, False, False
+        self._is_new, self._handed, self._repeated = True, False, False
+        self._asked: tuple[str, ...] = ()
         self._users: dict[str, tuple[int, int]] = {self.agent: (latest.user_chars, latest.user_count)}
         self._answers: set[str] = set()
         self._results: set[str] = set()
@@ -59,12 +61,19 @@ class Handoffs:
         """Whether a call of this agent would end another one's visit."""
         return agent is not None and agent != self.agent
 
-    def bare_visits(self) -> int:
+    def bare_visits(self, next_agent: str) -> int:
         """How many visits in a row are bare, the one that would end now included."""
-        return self.bare_count + 1 if self._is_bare() else 0
+        return self.bare_count + 1 if self._is_bare(next_agent) else 0
 
-    def _is_bare(self) -> bool:
-        return not self._is_new and (self._asked or self._repeated)
+    def rounds(self, visit_count: int) -> tuple[int, list[str]]:
+        """How often so many bare visits went all the way round, and the agents of these visits, oldest first."""
+        names = [*self.trail, self.agent][-visit_count:]
+        return visit_count // len(set(names)), names
+
+    def _is_bare(self, next_agent: str) -> bool:
+        if self._is_new:
+            return False
+        return self._handed or self._repeated or any(hands_over(name, next_agent) for name in self._asked)
 
     def see(self, uses: Reversible[ToolUse], next_agent: str) -> None:
         """Tools that have ended, oldest first; those of the visit that is about to end count. Handing over is no result."""
@@ -72,7 +81,7 @@ class Handoffs:
         self._latest_use = fresh[0] if fresh else self._latest_use
         for use in fresh:
             if hands_over(use.name, next_agent):
-                self._asked = True
+                self._handed = True
                 continue
             mark = f"{use.name}\0{use.result_hash or use.signature}"
             if mark not in self._results:
@@ -96,20 +105,20 @@ class Handoffs:
             self._users[agent] = user
 
     def _change(self, agent: str) -> None:
-        if self._is_bare():
+        if self._is_bare(agent):
             self.bare_count += 1
             self.trail.append(self.agent)
         else:
             self.bare_count = 0
             self.trail.clear()
-        self.agent, self._is_new, self._asked, self._repeated = agent, False, False, False
+        self.agent, self._is_new, self._handed, self._repeated, self._asked = agent, False, False, False, ()
 
     def finish(self, turn: Turn) -> None:
         """An answer came."""
         if turn.agent != self.agent:
             self._is_new = True  # two agents at work at the same time
         elif turn.tool_names:
-            self._asked = True
+            self._asked = turn.tool_names
         elif turn.answer_mark is not None and turn.answer_mark in self._answers:
             self._repeated = True
         else:

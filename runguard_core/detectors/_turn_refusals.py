@@ -24,7 +24,7 @@ class RateLimit(TurnDetector):
 
     warn_after: int = 3
     stop_after: int = 10
-    window_seconds: float = 86_400.0
+    window_seconds: float = 7200.0
     rule: str = "rate_limit"
 
     def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:

@@ -14,6 +14,8 @@ _ANEW_RATIO = 0.9
 #: A surge: the prompt grows by this factor more than it grew the time before, and by no less than so many tokens.
 SURGE_RATIO = 1.25
 SURGE_TOKENS = 500
+#: Prompts in a row that must have grown before one that does not means anything.
+_CLIMB_COUNT = 2
 #: Two counts of a prompt are the same when they differ by no more, as a share: a few tokens of framing vary.
 _FLAT_RATIO = 0.01
 #: A prompt is longer when it has so many characters more, and a twentieth.
@@ -29,13 +31,14 @@ class Strand:
         surge_count: how many in a row grew faster than the one before; grown_tokens: by how much the last one grew.
         sent_tokens, resent_tokens: all prompt tokens since then, and how many of them the prompt before had held already.
         flat_count: how many prompts in a row were longer than the one before and yet counted the same by the provider.
-        climb_count: how many prompts in a row had more messages than the one before.
+        climb_count: how many prompts in a row had more messages than the one before: the history is sent each time.
         has_system: whether every prompt so far has had a system part.
+        lost_chars: of the system part that a cut took away, 0 while there is none missing; lost_count: prompts without it.
     """
 
     __slots__ = (
         "_recent", "climb_count", "first_parts", "first_tokens", "flat_count", "grown_tokens", "has_system", "last",
-        "resent_tokens", "sent_tokens", "surge_count", "turn_count",
+        "lost_chars", "lost_count", "resent_tokens", "sent_tokens", "surge_count", "turn_count",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -45,6 +48,7 @@ class Strand:
         self._recent: deque[int] = deque(maxlen=_RECENT)
         self.first_tokens = self.turn_count = self.surge_count = self.grown_tokens = 0
         self.sent_tokens = self.resent_tokens = self.flat_count = self.climb_count = 0
+        self.lost_chars = self.lost_count = 0
         self.has_system = True
 
     def growth_tokens(self, tokens: int) -> int:
@@ -57,7 +61,12 @@ class Strand:
         if self.last is None:
             return 0
         grown = tokens - self.last.tokens
-        return self.surge_count + 1 if grown >= SURGE_TOKENS and grown >= SURGE_RATIO * self.grown_tokens else 0
+        is_surge = self.grown_tokens > 0 and grown >= SURGE_TOKENS and grown >= SURGE_RATIO * self.grown_tokens
+        return self.surge_count + 1 if is_surge else 0
+
+    def is_cut(self, turn: Turn) -> bool:
+        """Whether a prompt that is longer each time lost messages, if this one came next."""
+        return self.climb_count >= _CLIMB_COUNT and self.last is not None and turn.is_turn and turn.is_cut_from(self.last)
 
     def begin(self, turn: Turn) -> None:
         """The turn is sent. A repeat of a failed one takes its place."""
@@ -70,12 +79,21 @@ class Strand:
             self.surge_count, self.grown_tokens = self.surges(turn.tokens), max(0, turn.tokens - last.tokens)
             self.resent_tokens += min(turn.tokens, last.tokens)
         if turn.is_turn:
+            self._miss_system(turn)
             self.climb_count = self.climb_count + 1 if last is not None and turn.message_count > last.message_count else 0
-            self.has_system = self.has_system and turn.system_chars > 0
             self.turn_count += 1
             self.sent_tokens += turn.tokens
             self._recent.append(turn.tokens)
         self.last = turn
+
+    def _miss_system(self, turn: Turn) -> None:
+        if turn.system_chars:
+            self.lost_chars = self.lost_count = 0
+            return
+        if self.has_system and self.last is not None and self.is_cut(turn):
+            self.lost_chars = self.last.system_chars
+        self.has_system = False
+        self.lost_count = self.lost_count + 1 if self.lost_chars else 0
 
     def _anew(self, turn: Turn) -> None:
         self.first_tokens, self.first_parts = turn.tokens, turn.parts

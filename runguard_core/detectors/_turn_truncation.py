@@ -1,8 +1,8 @@
 """A prompt that shrinks although its history grew: messages dropped in silence, the system prompt first.
 
-A shorter prompt is no fault by itself. A compaction puts a summary in place of what it drops, so the
-user's or the system's part grows; an editor that clears old results keeps the messages. What drops
-messages and puts nothing in their place is a window that slides, and the model is not told what it has lost.
+A shorter prompt is no fault by itself. A compaction puts a summary in place of what it drops, so the user's or the system's
+part says something else; an editor that clears old results keeps the messages. What drops messages and puts nothing in
+their place is a window that slides, and the model is not told what it has lost.
 """
 
 from __future__ import annotations
@@ -12,48 +12,54 @@ from dataclasses import dataclass
 from runguard_core.detectors._turn import Turn
 from runguard_core.detectors._turn_detector import TurnDetector
 from runguard_core.detectors._turn_history import TurnHistory
+from runguard_core.detectors._turn_strand import Strand
 from runguard_core.detectors._verdict import Severity, Verdict
-
-#: Prompts in a row that must have grown before one that does not counts: it shows that the history is sent each time.
-_CLIMB_COUNT = 2
-#: A summary is longer than the average of the messages that it replaces, by this factor at least.
-_LONGER_RATIO = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class Truncation(TurnDetector):
-    """Within one tool loop: no more messages than before and no summary (a warning), or no system prompt any more (a stop).
+    """Within one tool loop: messages are missing (a warning), and the system prompt with them, prompt after prompt (a stop).
 
     Attributes:
+        stop_after: prompts in a row without the system prompt that a cut took away; this one is not sent.
         flat_after: prompts in a row that were longer than the one before and yet counted the same by the provider,
             which then does not read all of them: announced.
     """
 
+    stop_after: int = 2
     flat_after: int = 2
     rule: str = "truncation"
 
     def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
-        """Compare the prompt with the one before it: a loop that goes on has at least an answer and a result more."""
-        was = turn.previous
-        if was is None or not turn.after_tool or not turn.is_turn:
+        """Compare the prompt with the one before it."""
+        was, strand = turn.previous, turn.strand
+        if was is None or strand is None or not turn.after_tool:
             return None
-        is_shorter = turn.message_count <= was.message_count and turn.chars != was.chars
-        lost_system = not turn.system_chars and was.system_chars > 0
-        if not (is_shorter or lost_system) or not was.is_answered:
+        is_missing = not turn.system_chars
+        if is_missing and strand.lost_chars and turn.is_turn and strand.lost_count + 1 >= self.stop_after:
+            return self._gone(strand)
+        if turn.message_count > was.message_count or not strand.is_cut(turn):
             return None
-        strand = turn.strand
-        if strand is None or strand.climb_count < _CLIMB_COUNT:
+        is_stop = is_missing and strand.has_system and self.stop_after <= 1
+        if not is_stop and turns.run.is_said(self.rule):
             return None
-        is_summary = is_replaced(was, turn)
-        if lost_system and strand.has_system:
-            return self._verdict(Severity.WARN if is_summary else Severity.STOP, was, turn)
-        return None if is_summary or not is_shorter else self._verdict(Severity.WARN, was, turn)
+        return self._cut(Severity.STOP if is_stop else Severity.WARN, was, turn)
 
-    def _verdict(self, severity: Severity, was: Turn, turn: Turn) -> Verdict:
-        system = "" if turn.system_chars else f", and the system prompt of {was.system_chars:,} characters is gone"
+    def _gone(self, strand: Strand) -> Verdict:
+        count = strand.lost_count + 1
+        evidence = (
+            f"the system prompt of {strand.lost_chars:,} characters was dropped with the oldest messages and is missing from "
+            f"{count} prompts in a row"
+        )
+        figures = {"system_chars_before": strand.lost_chars, "system_chars_now": 0}
+        return Verdict(rule=self.rule, severity=Severity.STOP, evidence=evidence, repeat_count=count, figures=figures)
+
+    def _cut(self, severity: Severity, was: Turn, turn: Turn) -> Verdict:
+        is_gone = was.system_chars and not turn.system_chars
+        system = f", and the system prompt of {was.system_chars:,} characters is gone" if is_gone else ""
         evidence = (
             f"the prompt went from {was.message_count} to {turn.message_count} messages ({was.chars:,} to {turn.chars:,} "
-            f"characters) while the tool loop went on and nothing took their place{system if was.system_chars else ''}"
+            f"characters) while the tool loop went on and nothing took their place{system}"
         )
         figures = {
             "messages_before": was.message_count, "messages_now": turn.message_count, "chars_before": was.chars,
@@ -74,25 +80,6 @@ class Truncation(TurnDetector):
             "chars_before": was.chars, "chars_now": turn.chars, "tokens_before": was.tokens, "tokens_now": turn.counted_tokens,
         }  # fmt: skip
         return Verdict(
-            rule=self.rule,
-            severity=Severity.WARN,
-            evidence=evidence,
-            repeat_count=strand.flat_count,
-            topic="unread",
+            rule=self.rule, severity=Severity.WARN, evidence=evidence, repeat_count=strand.flat_count, topic="unread",
             figures=figures,
-        )
-
-
-def is_replaced(was: Turn, now: Turn) -> bool:
-    """Whether something stands in place of what was dropped: the system's or the user's part says something else now.
-
-    In a loop that goes on the user says nothing new. So a part that changed without losing messages holds a summary; where
-    it lost some, one that is larger, or whose messages are longer on average.
-    """
-    if now.system_chars and now.system_chars != was.system_chars:
-        return True
-    if not now.user_count or now.user_chars == was.user_chars:
-        return False
-    if now.user_chars > was.user_chars or now.user_count >= was.user_count:
-        return True
-    return now.user_chars * was.user_count >= _LONGER_RATIO * was.user_chars * now.user_count
+        )  # fmt: skip

@@ -22,7 +22,8 @@ class ContextGrowthTable(Table):
     mode: ModeName | None = None
     warn_tokens: int = Field(default=50_000, ge=1, description="a prompt of so many tokens is announced ...")
     warn_ratio: float = Field(default=4.0, ge=1, description="... once it is so many times the first one")
-    stop_after: int = Field(default=6, ge=2, description="turns in a row that each grew faster than the one before")
+    surge_warn_after: int = Field(default=4, ge=2, description="turns in a row that each grew faster than the one before")
+    stop_after: int = Field(default=5, ge=2, description="so many of them")
     stop_tokens: int | None = Field(default=None, ge=1, description="no prompt of more tokens is sent")
 
 
@@ -30,6 +31,7 @@ class TruncationTable(Table):
     """`[detectors.truncation]`."""
 
     mode: ModeName | None = None
+    stop_after: int = Field(default=2, ge=1, description="prompts in a row without the system prompt that a cut took away")
     flat_after: int = Field(default=2, ge=1, description="longer prompts in a row that the provider counted the same")
 
 
@@ -39,15 +41,15 @@ class RateLimitTable(Table):
     mode: ModeName | None = None
     warn_after: int = Field(default=3, ge=1)
     stop_after: int = Field(default=10, ge=1)
-    window_seconds: float = Field(default=86_400.0, gt=0, description="older attempts do not count")
+    window_seconds: float = Field(default=7200.0, gt=0, description="older attempts do not count")
 
 
 class DelegationTable(Table):
     """`[detectors.delegation]`."""
 
     mode: ModeName | None = None
-    warn_after: int = Field(default=2, ge=1, description="visits in a row that brought nothing new")
-    stop_after: int = Field(default=4, ge=2)
+    warn_after: int = Field(default=1, ge=1, description="rounds of visits that brought nothing new")
+    stop_after: int = Field(default=2, ge=1)
 
 
 class TurnTables(Table):

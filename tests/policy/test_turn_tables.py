@@ -18,10 +18,11 @@ window_tokens = { "llama3.1" = 8192 }
 [detectors.context_growth]
 warn_tokens = 30000
 warn_ratio = 3
-stop_after = 5
+stop_after = 6
 stop_tokens = 190000
 mode = "observe"
 [detectors.truncation]
+stop_after = 1
 flat_after = 3
 [detectors.rate_limit]
 warn_after = 2
@@ -45,7 +46,7 @@ def test_every_knob_reaches_its_detector(tmp_path: Path) -> None:
     """And a detector that is off is not even asked."""
     found = rules(tmp_path, FULL)
     assert set(map(repr, found.turn_detectors)) == {
-        repr(Overflow(0.8, {"llama3.1": 8192})), repr(ContextGrowth(30_000, 3.0, 5, 190_000)), repr(Truncation(3)),
+        repr(Overflow(0.8, {"llama3.1": 8192})), repr(ContextGrowth(30_000, 3.0, stop_after=6, stop_tokens=190_000)), repr(Truncation(1, 3)),
         repr(RateLimit(2, 6, 3600.0)), repr(Delegation(3, 6)),
     }  # fmt: skip
     assert found.detector_modes == {"context_growth": Mode.OBSERVE, "delegation": Mode.OFF}

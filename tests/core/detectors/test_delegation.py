@@ -29,7 +29,7 @@ PAIR = [visit("triage", to="billing"), visit("billing", to="triage")]
 
 
 def test_two_agents_that_only_hand_over_are_stopped() -> None:
-    """The first visit is not known to be empty; two that are make a warning, four a stop before the fifth."""
+    """The first visit is not known to be empty; one round of bare ones makes a warning, two a stop before the next visit."""
     found = play(PAIR * 9)
     assert found.warned == ["delegation"]
     assert found.sent == 5
@@ -40,13 +40,19 @@ def test_two_agents_that_only_hand_over_are_stopped() -> None:
 
 
 def test_three_in_a_round_are_stopped_too() -> None:
-    """However long the round is."""
-    assert play([visit("a", to="b"), visit("b", to="c"), visit("c", to="a")] * 5).sent == 5
+    """However long the round is: two times three bare visits after the first."""
+    found = play([visit("a", to="b"), visit("b", to="c"), visit("c", to="a")] * 5)
+    assert (found.sent, found.warned) == (7, ["delegation"])
 
 
 def test_the_same_result_again_is_nothing_new() -> None:
-    """Each of them looks up what the run has seen."""
-    assert play([visit("a", found="same"), visit("b", found="same")] * 9).stop is not None
+    """Each of them looks up what the run has seen before it hands over."""
+    assert play([visit("a", found="same", to="b"), visit("b", found="same", to="a")] * 9).stop is not None
+
+
+def test_agents_that_take_turns_without_handing_over_pass() -> None:
+    """Ten agents side by side, one call each in turn: no result is new, and nobody hands over to anybody."""
+    assert play([visit(f"checker-{i % 10}", found="Service Unavailable") for i in range(100)]).said == []
 
 
 def test_the_same_words_again_are_nothing_new() -> None:

@@ -23,15 +23,35 @@ def after(parts: dict[str, int], messages: dict[str, int] | None = None, **more:
 
 
 def test_a_system_prompt_that_vanishes_stops_the_run() -> None:
-    """As in the reference incident: the window is full, the oldest messages go, the first of them is the system prompt."""
-    play = then(after({"assistant": 450, "tool:search": 9500}, {"assistant": 9, "tool:search": 9}))
-    assert play.sent == 10
-    assert play.stop is not None
-    assert play.stop.evidence == (
+    """The window is full, the oldest messages go, the first of them is the system prompt: once is said, twice is not sent."""
+    play = then(WITHOUT, WITHOUT)
+    assert play.sent == 11
+    assert play.said[0].evidence == (
         "the prompt went from 20 to 18 messages (44,000 to 39,800 characters) while the tool loop went on and nothing took their "
         "place, and the system prompt of 2,000 characters is gone"
     )
+    assert play.stop is not None
+    assert play.stop.evidence == (
+        "the system prompt of 2,000 characters was dropped with the oldest messages and is missing from 2 prompts in a row"
+    )
+
+
+def test_the_policy_may_stop_at_the_first_prompt_without_it() -> None:
+    """For those who would rather not send it even once."""
+    play = Play([Truncation(stop_after=1)]).all([*LOOP, WITHOUT])
+    assert play.sent == 10
+    assert play.stop is not None
     assert play.stop.figures["system_chars_before"] == 2000
+
+
+def test_a_system_prompt_that_comes_back_ends_it() -> None:
+    """One prompt without it is a warning."""
+    play = then(WITHOUT, LOOP[-1], LOOP[-1])
+    assert play.stop is None
+    assert play.warned == ["truncation"]
+
+
+WITHOUT = after({"assistant": 450, "tool:search": 9500}, {"assistant": 9, "tool:search": 9})
 
 
 def test_messages_that_are_dropped_are_announced() -> None:

@@ -96,12 +96,13 @@ def test_a_price_cliff_is_announced_before_it_is_crossed() -> None:
 
 
 def test_a_surge_is_stopped() -> None:
-    """A state that is added to itself doubles: the sixth time in a row is not sent."""
+    """A state that is added to itself doubles: said from 64,000 on, and 128,000 is not sent."""
     play = Play([ContextGrowth()]).all(loop([2000 * 2**i for i in range(12)]))
     assert play.stop is not None
     assert play.sent == 6
+    assert play.warned == ["context_growth"]
     assert play.stop.evidence == (
-        "6 prompts in a row each grew at least 1.25 times as much as the one before, the last by 64,000 to about 128,000 tokens"
+        "5 prompts in a row each grew at least 1.25 times as much as the one before, the last by 64,000 to about 128,000 tokens"
     )
 
 
@@ -148,10 +149,13 @@ def test_a_cascade_of_refusals_is_stopped_whatever_was_asked() -> None:
     assert play.stop.evidence == "m refused 10 attempts in a row with 429 within 100 s and would be asked again"
 
 
-def test_attempts_hours_apart_are_one_cascade() -> None:
-    """Back-off windows do not start a new count; what is older than a day does not count."""
-    assert Play([RateLimit()]).all([replace(NO, seconds=7200)] * 20).sent == 10
-    assert Play([RateLimit()]).all([replace(NO, seconds=10_000)] * 20).stop is None
+def test_back_off_windows_are_one_cascade() -> None:
+    """Ten minutes between attempts do not start a new count; what is older than two hours does not count for a stop."""
+    assert Play([RateLimit()]).all([replace(NO, seconds=600)] * 20).sent == 10
+    hourly = Play([RateLimit()]).all([replace(NO, seconds=3000 if i % 5 == 0 else 5) for i in range(40)])
+    assert hourly.stop is not None
+    apart = Play([RateLimit()]).all([replace(NO, seconds=4000 if i % 5 == 0 else 5) for i in range(40)])
+    assert (apart.stop, apart.warned) == (None, ["rate_limit"])
 
 
 def test_requests_that_a_client_library_made_by_itself_count() -> None:

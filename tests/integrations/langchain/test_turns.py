@@ -78,14 +78,16 @@ class Trimming(AgentMiddleware):
 
 
 def test_a_system_prompt_that_is_dropped_in_silence_stops_the_run(serve: Any, make_guard: Any) -> None:
-    """No request without it reaches the provider."""
+    """One request without it is announced, the second does not reach the provider."""
     provider, guard = serve(reading), make_guard()
     agent = create_agent(openai(provider), [read_page], system_prompt="You read books.", middleware=[Trimming(keep_system=False)])
     stop = run(agent, guard)
     assert stop is not None
     assert stop.rule == "truncation"
-    assert "the system prompt of 15 characters is gone" in str(stop)
-    assert all(request.body["messages"][0]["role"] == "system" for request in provider.requests)
+    assert "the system prompt of 15 characters was dropped with the oldest messages" in str(stop)
+    without = [request.index for request in provider.requests if request.body["messages"][0]["role"] != "system"]
+    assert without == [provider.request_count - 1]
+    assert [rule for rule, _ in said(guard, ev.LOOP_WARNING)] == ["truncation"]
 
 
 def test_messages_that_are_dropped_in_silence_are_announced(serve: Any, make_guard: Any) -> None:
