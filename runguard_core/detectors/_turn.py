@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _CHAT = frozenset({"chat", "text_completion"})
 #: Statuses that say "not now": too many requests, overloaded.
 REFUSING_STATUSES = frozenset({429, 503, 529})
+#: Messages that a round of a tool loop adds at least: the answer that asks for the tool, and its result.
+_ROUND_MESSAGES = 2
 #: A summary is longer than the average of the messages that it replaces, by this factor at least.
 _SUMMARY_RATIO = 1.25
 #: Errors that say so by their name, where no status was seen.
@@ -155,14 +157,15 @@ class Turn:
         if outcome.attempt_count:
             self.attempt_count = outcome.attempt_count
 
-    def is_cut_from(self, was: Turn) -> bool:
-        """Whether messages of the prompt before are missing and nothing stands in their place, while a tool loop goes on.
+    def missing_count(self, was: Turn) -> int:
+        """How many messages of the prompt before are missing at least, with nothing in their place, while a tool loop goes on.
 
-        A loop that goes on has at least an answer and a result more than before.
+        A loop that goes on has an answer and a result more than before, if not more.
         """
-        if not self.after_tool or self.message_count > was.message_count or self.chars == was.chars or not was.is_answered:
-            return False
-        return not self._is_summary_of(was)
+        missing = was.message_count + _ROUND_MESSAGES - self.message_count
+        if missing <= 0 or not self.after_tool or self.chars == was.chars or not was.is_answered or self._is_summary_of(was):
+            return 0
+        return missing
 
     def _is_summary_of(self, was: Turn) -> bool:
         """Whether the system's or the user's part says something else now.

@@ -33,12 +33,13 @@ class Strand:
         flat_count: how many prompts in a row were longer than the one before and yet counted the same by the provider.
         climb_count: how many prompts in a row had more messages than the one before: the history is sent each time.
         has_system: whether every prompt so far has had a system part.
-        lost_chars: of the system part that a cut took away, 0 while there is none missing; lost_count: prompts without it.
+        lost_chars: of the system part that was dropped, 0 while it is there; lost_count: prompts without it in a row.
+        dropped_count: how many other messages were dropped with it and since.
     """
 
     __slots__ = (
-        "_recent", "climb_count", "first_parts", "first_tokens", "flat_count", "grown_tokens", "has_system", "last",
-        "lost_chars", "lost_count", "resent_tokens", "sent_tokens", "surge_count", "turn_count",
+        "_recent", "climb_count", "dropped_count", "first_parts", "first_tokens", "flat_count", "grown_tokens", "has_system",
+        "last", "lost_chars", "lost_count", "resent_tokens", "sent_tokens", "surge_count", "turn_count",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class Strand:
         self._recent: deque[int] = deque(maxlen=_RECENT)
         self.first_tokens = self.turn_count = self.surge_count = self.grown_tokens = 0
         self.sent_tokens = self.resent_tokens = self.flat_count = self.climb_count = 0
-        self.lost_chars = self.lost_count = 0
+        self.lost_chars = self.lost_count = self.dropped_count = 0
         self.has_system = True
 
     def growth_tokens(self, tokens: int) -> int:
@@ -64,9 +65,11 @@ class Strand:
         is_surge = self.grown_tokens > 0 and grown >= SURGE_TOKENS and grown >= SURGE_RATIO * self.grown_tokens
         return self.surge_count + 1 if is_surge else 0
 
-    def is_cut(self, turn: Turn) -> bool:
-        """Whether a prompt that is longer each time lost messages, if this one came next."""
-        return self.climb_count >= _CLIMB_COUNT and self.last is not None and turn.is_turn and turn.is_cut_from(self.last)
+    def missing_count(self, turn: Turn) -> int:
+        """How many messages a prompt that has had more each time is missing, if this one came next."""
+        if self.last is None or not turn.is_turn or (self.climb_count < _CLIMB_COUNT and not self.lost_chars):
+            return 0
+        return turn.missing_count(self.last)
 
     def begin(self, turn: Turn) -> None:
         """The turn is sent. A repeat of a failed one takes its place."""
@@ -88,12 +91,15 @@ class Strand:
 
     def _miss_system(self, turn: Turn) -> None:
         if turn.system_chars:
-            self.lost_chars = self.lost_count = 0
+            self.lost_chars = self.lost_count = self.dropped_count = 0
             return
-        if self.has_system and self.last is not None and self.is_cut(turn):
-            self.lost_chars = self.last.system_chars
+        missing = self.missing_count(turn)
+        if missing and self.has_system and self.last is not None:
+            self.lost_chars, missing = self.last.system_chars, missing - 1
         self.has_system = False
-        self.lost_count = self.lost_count + 1 if self.lost_chars else 0
+        if self.lost_chars:
+            self.lost_count += 1
+            self.dropped_count += missing
 
     def _anew(self, turn: Turn) -> None:
         self.first_tokens, self.first_parts = turn.tokens, turn.parts

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from runguard_core.detectors._turn import Turn
 from runguard_core.detectors._turn_detector import TurnDetector
 from runguard_core.detectors._turn_history import TurnHistory
-from runguard_core.detectors._turn_strand import Strand
 from runguard_core.detectors._verdict import Severity, Verdict
 
 
@@ -35,37 +34,40 @@ class Truncation(TurnDetector):
         was, strand = turn.previous, turn.strand
         if was is None or strand is None or not turn.after_tool:
             return None
-        is_missing = not turn.system_chars
-        if is_missing and strand.lost_chars and turn.is_turn and strand.lost_count + 1 >= self.stop_after:
-            return self._gone(strand)
-        if turn.message_count > was.message_count or not strand.is_cut(turn):
+        if turn.message_count >= was.message_count + 2 and not strand.lost_chars:
             return None
-        is_stop = is_missing and strand.has_system and self.stop_after <= 1
-        if not is_stop and turns.run.is_said(self.rule):
-            return None
-        return self._cut(Severity.STOP if is_stop else Severity.WARN, was, turn)
+        missing = strand.missing_count(turn)
+        is_first_loss = strand.has_system and not turn.system_chars
+        if missing and is_first_loss and missing > 1 and self.stop_after <= 1:
+            return self._gone(was.system_chars, 1, missing - 1)
+        if strand.lost_chars and not turn.system_chars and turn.is_turn:
+            count, dropped = strand.lost_count + 1, strand.dropped_count + missing
+            if dropped and count >= self.stop_after:
+                return self._gone(strand.lost_chars, count, dropped)
+        return None if not missing or turns.run.is_said(self.rule) else self._cut(was, turn, missing)
 
-    def _gone(self, strand: Strand) -> Verdict:
-        count = strand.lost_count + 1
+    def _gone(self, lost_chars: int, count: int, dropped: int) -> Verdict:
+        """Dropping the system prompt alone might be a change of roles; with other messages it is none."""
         evidence = (
-            f"the system prompt of {strand.lost_chars:,} characters was dropped with the oldest messages and is missing from "
-            f"{count} prompts in a row"
+            f"the system prompt of {lost_chars:,} characters was dropped with at least {dropped} other messages and is missing "
+            f"from {count} prompts in a row"
         )
-        figures = {"system_chars_before": strand.lost_chars, "system_chars_now": 0}
+        figures = {"system_chars_before": lost_chars, "system_chars_now": 0, "missing_count": dropped + 1}
         return Verdict(rule=self.rule, severity=Severity.STOP, evidence=evidence, repeat_count=count, figures=figures)
 
-    def _cut(self, severity: Severity, was: Turn, turn: Turn) -> Verdict:
+    def _cut(self, was: Turn, turn: Turn, missing: int) -> Verdict:
         is_gone = was.system_chars and not turn.system_chars
-        system = f", and the system prompt of {was.system_chars:,} characters is gone" if is_gone else ""
+        system = f"; the system prompt of {was.system_chars:,} characters is gone" if is_gone else ""
         evidence = (
-            f"the prompt went from {was.message_count} to {turn.message_count} messages ({was.chars:,} to {turn.chars:,} "
-            f"characters) while the tool loop went on and nothing took their place{system}"
+            f"at least {missing} messages were dropped from the prompt and nothing took their place while the tool loop went on: "
+            f"{was.message_count} messages before ({was.chars:,} characters), {turn.message_count} now ({turn.chars:,}){system}"
         )
         figures = {
             "messages_before": was.message_count, "messages_now": turn.message_count, "chars_before": was.chars,
             "chars_now": turn.chars, "system_chars_before": was.system_chars, "system_chars_now": turn.system_chars,
+            "missing_count": missing,
         }  # fmt: skip
-        return Verdict(rule=self.rule, severity=severity, evidence=evidence, repeat_count=1, figures=figures)
+        return Verdict(rule=self.rule, severity=Severity.WARN, evidence=evidence, repeat_count=1, figures=figures)
 
     def after(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
         """Compare what the provider counted with what was sent."""

@@ -27,13 +27,31 @@ def test_a_system_prompt_that_vanishes_stops_the_run() -> None:
     play = then(WITHOUT, WITHOUT)
     assert play.sent == 11
     assert play.said[0].evidence == (
-        "the prompt went from 20 to 18 messages (44,000 to 39,800 characters) while the tool loop went on and nothing took their "
-        "place, and the system prompt of 2,000 characters is gone"
+        "at least 4 messages were dropped from the prompt and nothing took their place while the tool loop went on: 20 messages "
+        "before (44,000 characters), 18 now (39,800); the system prompt of 2,000 characters is gone"
     )
     assert play.stop is not None
     assert play.stop.evidence == (
-        "the system prompt of 2,000 characters was dropped with the oldest messages and is missing from 2 prompts in a row"
+        "the system prompt of 2,000 characters was dropped with at least 3 other messages and is missing from 2 prompts in a row"
     )
+
+
+def test_a_window_that_slides_by_one_message_at_a_time_is_the_same_loss() -> None:
+    """First the system prompt goes alone, then the question with the first answer: more messages each time, and some missing."""
+    first = after({"user": 100, "assistant": 500, "tool:search": 9500})
+    then_more = after({"assistant": 500, "tool:search": 10_000}, {"assistant": 10, "tool:search": 11})
+    play = then(first, then_more)
+    assert (play.sent, play.warned) == (11, ["truncation"])
+    assert play.stop is not None
+
+
+def test_a_change_of_roles_is_not_stopped() -> None:
+    """An agent without a name or a system prompt takes the conversation over: only the system prompt is missing."""
+    rounds = [
+        after({"user": 100, "assistant": 50 * n, "tool:search": 950 * n}, {"assistant": n, "tool:search": n})
+        for n in range(10, 20)
+    ]
+    assert then(*rounds).stop is None
 
 
 def test_the_policy_may_stop_at_the_first_prompt_without_it() -> None:
