@@ -6,6 +6,7 @@ from runguard_core.guard._callback import BudgetExceeded
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._guard import Guard
 from runguard_core.guard._importing import on_import
+from runguard_core.guard._installing import restored_afterwards
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
 from runguard_core.guard._safely import safely
@@ -27,6 +28,7 @@ __all__ = [
     "load_refreshed_prices",
     "on_import",
     "price_file",
+    "restored_afterwards",
     "rules_of",
     "safely",
 ]

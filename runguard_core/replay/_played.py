@@ -43,11 +43,13 @@ class Tally:
     """A sum over events.
 
     Attributes:
-        call_count: model and tool calls; tokens: of model calls, as far as recorded; nanos: nano-USD, as far as known.
+        call_count: model and tool calls; turn_count: model calls that did not fail.
+        tokens: of model calls, as far as recorded; nanos: nano-USD, as far as known.
         untold_count: model calls of which neither a price nor a cost is known; tokenless_count: without tokens.
     """
 
     call_count: int = 0
+    turn_count: int = 0
     tokens: int = 0
     nanos: int = 0
     untold_count: int = 0
@@ -57,6 +59,7 @@ class Tally:
         """Field by field."""
         return Tally(
             call_count=self.call_count + other.call_count,
+            turn_count=self.turn_count + other.turn_count,
             tokens=self.tokens + other.tokens,
             nanos=self.nanos + other.nanos,
             untold_count=self.untold_count + other.untold_count,

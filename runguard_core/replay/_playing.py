@@ -149,6 +149,7 @@ class _Playing:
         is_free = event.error is not None and cost is None
         return Tally(
             call_count=1,
+            turn_count=int(is_model and event.error is None),
             tokens=usage.total_tokens if usage is not None else 0,
             nanos=cost or 0,
             untold_count=int(is_model and cost is None and not is_free),
