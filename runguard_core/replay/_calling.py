@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ class Caller:
         self._tool_count = len({event.name for event in recording.events if event.kind == "tool"})
         self._asked = asked_tools(recording.events)
         self._lanes: dict[Lane, _LaneState] = {}
+        self._users: dict[str | None, PromptPart] = {}
 
     def run_of(self, event: RecordedEvent) -> str:
         """The guard's run: a segment is a run of its own."""
@@ -63,7 +64,10 @@ class Caller:
         )
 
     def prompt(self, event: RecordedEvent) -> None:
-        """A new prompt: a new tool loop begins for every agent of its segment."""
+        """A new prompt: a new tool loop begins for every agent of its segment, whose prompts hold its text from now on."""
+        before = self._users.get(event.segment, PromptPart("user", 0, 0))
+        chars = event.text_chars if event.text_chars is not None else len(event.text or "")
+        self._users[event.segment] = PromptPart("user", before.chars + chars, before.message_count + 1)
         for (segment, _, _), lane in self._lanes.items():
             if segment == event.segment:
                 lane.after_tool = False
@@ -77,7 +81,7 @@ class Caller:
         return ModelCall(
             model=event.model or UNRECORDED_MODEL,
             provider=event.provider,
-            parts=event.parts or _prompt(event, usage),
+            parts=event.parts or tuple(self._prompt(event, usage)),
             max_output_tokens=None if usage is not None else 0,
             after_tool=lane.after_tool,
             tool_count=self._tool_count,
@@ -104,17 +108,22 @@ class Caller:
         chars = event.text_chars or 0 if usage is not None else 0
         return Outcome(usage=usage, cost_nanos=cost_nanos, output_chars=chars, **told)
 
+    def _prompt(self, event: RecordedEvent, usage: Usage | None) -> Iterator[PromptPart]:
+        """What is known of a prompt: the user's messages, and the size of the rest, taken back from the recorded tokens."""
+        user = self._users.get(event.segment)
+        if usage is None:
+            yield from (user,) if user is not None else ()
+            return
+        messages = event.message_count or 1 + (user.message_count if user is not None else 0)
+        chars = max(0, usage.input_tokens - _REQUEST_TOKENS - _MESSAGE_TOKENS * messages) * _CHARS_PER_TOKEN
+        if user is not None:
+            user = PromptPart("user", min(user.chars, chars), min(user.message_count, messages))
+            yield user
+            chars, messages = chars - user.chars, messages - user.message_count
+        yield PromptPart("prompt", chars, messages)
+
     def _lane(self, event: RecordedEvent) -> _LaneState:
         return self._lanes.setdefault((event.segment, event.agent or self._only_agent, event.instance), _LaneState())
-
-
-def _prompt(event: RecordedEvent, usage: Usage | None) -> tuple[PromptPart, ...]:
-    """The prompt's size, taken back from its recorded tokens; nothing where they were not recorded."""
-    if usage is None:
-        return ()
-    messages = event.message_count or 1
-    chars = max(0, usage.input_tokens - _REQUEST_TOKENS - _MESSAGE_TOKENS * messages) * _CHARS_PER_TOKEN
-    return (PromptPart("prompt", chars, messages),)
 
 
 def _tool_outcome(event: RecordedEvent) -> Outcome:
