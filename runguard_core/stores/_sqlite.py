@@ -170,12 +170,8 @@ class SqliteStore(SqliteReading):
 
     def put_override(self, override: LimitOverride, events: Sequence[Event] = ()) -> None:
         """See `Store.put_override`."""
-        row = (
-            override.account_key, override.limit, override.by, override.reason, rows.micros(override.since),
-            rows.micros(override.until),
-        )  # fmt: skip
         with self._connections.writing() as db:
-            db.execute("INSERT OR REPLACE INTO limit_override VALUES (?, ?, ?, ?, ?, ?)", row)
+            db.execute("INSERT OR REPLACE INTO limit_override VALUES (?, ?, ?, ?, ?, ?)", rows.override_row(override))
             db.execute(_BREAKER_CHANGED)
             _say(db, events)
         self._written += 1
@@ -231,7 +227,7 @@ def _settle(db: sqlite3.Connection, row: Any, kind: EntryKind, state: CallState,
 
 
 def _line(db: sqlite3.Connection, call_id: str, kind: EntryKind, at: datetime, moves: list[Any], cost: int, reason: str) -> None:
-    db.execute(_INSERT_ENTRY, (call_id, kind.value, rows.micros(at), rows.to_json(moves), cost, reason))
+    db.execute(_INSERT_ENTRY, rows.storable((call_id, kind.value, rows.micros(at), rows.to_json(moves), cost, reason)))
 
 
 def _expire(db: sqlite3.Connection, now: datetime) -> list[CallRecord]:

@@ -1,7 +1,7 @@
 """Opening, locking and mending: everything about the file that is not the book.
 
-One connection per process and thread. Writers queue at an flock beside the file, because SQLite's own waiting lets one
-writer starve the others; opening, the switch to WAL and the schema go through the same gate.
+One connection per process and thread, closed with its thread. Writers queue at an flock beside the file, because SQLite's own
+waiting lets one writer starve the others; opening, the switch to WAL and the schema go through the same gate.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +25,42 @@ except ImportError:  # pragma: no cover - no flock outside POSIX: SQLite's own w
 
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30.0
+_LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.0001, 0.001
+
+
+class _Opened:
+    """One thread's connection and its place in the queue; closed with the thread."""
+
+    __slots__ = ("__weakref__", "connection", "gate", "inode")
+
+    def __init__(self, path: str, busy_seconds: float) -> None:
+        self.gate = os.open(f"{path}.gate", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self.connection = sqlite3.connect(
+                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+        except BaseException:
+            self.leave_gate()
+            raise
+        self.connection.row_factory = sqlite3.Row
+        self.inode = 0
+
+    def leave_gate(self) -> None:
+        """Give the queue's descriptor back; twice is harmless."""
+        gate, self.gate = self.gate, -1
+        if gate >= 0:
+            with contextlib.suppress(OSError):
+                os.close(gate)
+
+    def close(self) -> None:
+        """Close both; twice is harmless."""
+        self.leave_gate()
+        self.connection.close()
+
+    def __del__(self) -> None:
+        """The thread ended, or the store was let go of."""
+        if hasattr(self, "connection"):
+            self.close()
 
 
 class Connections:
@@ -37,68 +75,72 @@ class Connections:
         self.path = str(Path(path).absolute())
         self._busy_seconds = busy_seconds
         self._local = threading.local()
-        self._all: list[tuple[int, sqlite3.Connection, int]] = []
+        self._all: weakref.WeakSet[_Opened] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self._inode = 0
+        _every.add(self)
         self.get()
 
     def get(self) -> sqlite3.Connection:
         """This thread's connection, opened on first use; checks that the file is still the same."""
-        local = self._local
-        if getattr(local, "pid", None) != os.getpid():
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        if opened is None:
             with self.errors():
-                self._open()
+                opened = self._open()
         try:
             inode = os.stat(self.path).st_ino  # noqa: PTH116  asked at every verb
         except OSError:
             inode = 0
-        if inode != local.inode:
+        if inode != opened.inode:
             reason = "the ledger file was deleted or replaced while it was open"
             raise StoreUnavailableError(self.path, reason, "restart the program; put the file back to keep its history")
-        connection: sqlite3.Connection = local.connection
-        return connection
+        return opened.connection
 
-    def _open(self) -> None:
-        local = self._local
+    def _open(self) -> _Opened:
         exists = Path(self.path).exists() and Path(self.path).stat().st_size > 0
         if not exists:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        local.gate = os.open(f"{self.path}.gate", os.O_RDWR | os.O_CREAT, 0o600)
-        local.connection = sqlite3.connect(
-            self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-        local.connection.row_factory = sqlite3.Row
+        opened = self._local.opened = _Opened(self.path, self._busy_seconds)
         try:
             with self.gate():
-                self._prepare(local.connection)
+                self._prepare(opened.connection)
+            opened.inode = os.stat(self.path).st_ino  # noqa: PTH116
         except BaseException:
-            local.connection.close()
-            os.close(local.gate)
+            del self._local.opened
+            opened.close()
             raise
-        local.inode, local.pid = os.stat(self.path).st_ino, os.getpid()  # noqa: PTH116
         with self._lock:
-            self._all = [row for row in self._all if row[0] == local.pid]
-            self._all.append((local.pid, local.connection, local.gate))
+            self._all.add(opened)
+        return opened
+
+    def start_afresh(self) -> None:
+        """In a forked child: leave the parent's connections untouched, as SQLite asks, and its place in the queue."""
+        for opened in self._all:
+            opened.leave_gate()
+            _inherited.append(opened)
+        self._all, self._lock, self._local = weakref.WeakSet(), threading.Lock(), threading.local()
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+        if tables:  # before anything is changed: it may be somebody else's
+            self._check_schema(connection)
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute("PRAGMA journal_mode=WAL")
         # NORMAL loses nothing when the process dies; after a power cut the last transactions may be missing
         connection.execute("PRAGMA synchronous=NORMAL")
-        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
         if not tables:
             script = files("runguard_core.stores").joinpath("sqlite.sql").read_text("utf-8")
             stamp = f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'), ('breaker', '0');"  # noqa: S608  a constant of ours
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n{stamp}\nCOMMIT;")
-        self._check_schema(connection)
 
     def _check_schema(self, connection: sqlite3.Connection) -> None:
         try:
             row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            if "no such" not in str(error):
+                raise
             row = None
-        found = row[0] if row is not None else "none"
+        found = str(row[0]) if row is not None else "none"
         if found != str(SCHEMA_VERSION):
             newer = found.isdigit() and int(found) > SCHEMA_VERSION
             way = "upgrade runguard-core" if newer else "name another file, or move this one aside"
@@ -106,16 +148,30 @@ class Connections:
 
     @contextlib.contextmanager
     def gate(self) -> Iterator[None]:
-        """Queue with the other writers of this file."""
+        """Queue with the other writers of this file, for as long as SQLite would wait and no longer."""
         if fcntl is None:  # type: ignore[unreachable,unused-ignore]  # pragma: no cover - see above
             yield  # type: ignore[unreachable,unused-ignore]
             return
-        descriptor = self._local.gate
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        descriptor = self._local.opened.gate
+        self._queue(descriptor)
         try:
             yield
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _queue(self, descriptor: int) -> None:
+        """Take the lock. Asking again and again is what bounds the wait: whoever holds it may have been suspended."""
+        until, pause = time.monotonic() + self._busy_seconds, _LEAST_PAUSE_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise sqlite3.OperationalError("the ledger is locked") from None
+                time.sleep(pause)
+                pause = min(2 * pause, _MOST_PAUSE_SECONDS)
+            else:
+                return
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -169,10 +225,22 @@ class Connections:
     def close(self) -> None:
         """Close the connections this process opened."""
         with self._lock:
-            mine = [row for row in self._all if row[0] == os.getpid()]
-            self._all = []
-        for _, connection, gate in mine:
-            connection.close()
-            with contextlib.suppress(OSError):
-                os.close(gate)
+            mine = list(self._all)
+            self._all.clear()
+        for opened in mine:
+            opened.close()
         self._local = threading.local()
+
+
+_every: weakref.WeakSet[Connections] = weakref.WeakSet()
+#: Connections of the parent, in a forked child: kept for ever, because closing them is not safe there.
+_inherited: list[_Opened] = []
+
+
+def _after_fork() -> None:
+    for connections in tuple(_every):
+        connections.start_afresh()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

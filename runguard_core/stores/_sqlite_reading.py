@@ -119,7 +119,7 @@ class SqliteReading:
 
     def _all(self, sql: str, *values: Any) -> list[Any]:
         with self._connections.reading() as db:
-            return db.execute(sql, values).fetchall()
+            return db.execute(sql, rows.storable(values)).fetchall()
 
     def close(self) -> None:
         """See `Store.close`."""

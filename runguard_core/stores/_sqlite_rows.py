@@ -62,6 +62,17 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
 
 
+def storable(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same values with every text fit for UTF-8 and C: what programs and providers say may hold lone surrogates and NUL."""
+    return tuple([_fit(value) if type(value) is str else value for value in row])
+
+
+def _fit(text: str) -> str:
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
 def holds_json(holds: Sequence[Hold]) -> str:
     """Account keys and amounts, in order."""
     return to_json([[hold.account.key, hold.amount] for hold in holds])
@@ -71,26 +82,26 @@ def reserve_row(call: CallRecord, holds: Sequence[Hold], expires_at: datetime, o
     """The row of a new call."""
     who = call.attribution
     parts = [[p.origin, p.chars, p.message_count, p.new_chars] for p in call.parts]
-    return (
+    return storable((
         call.id, call.kind.value, call.name, CallState.PENDING.value, micros(call.started_at),
         who.app, who.feature, who.team, who.owner, who.agent, who.instance, who.user, who.session, who.run, who.turn,
         who.loop, who.release, to_json(who.tags) if who.tags else "[]", call.provider, call.account, call.key_fingerprint,
         call.quote_nanos, int(call.quote_is_bound), call.max_output_tokens, call.signature, to_json(parts) if parts else "[]",
         call.policy_hash, int(call.unverified), holds_json(holds), micros(expires_at), owner,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def settle_row(state: CallState, settlement: Settlement) -> tuple[Any, ...]:
     """The columns that settling fills in."""
     usage = settlement.usage
     tokens = [getattr(usage, name) for name in USAGE_FIELDS] if usage is not None else [None] * len(USAGE_FIELDS)
-    return (
+    return storable((
         state.value, micros(settlement.at), settlement.outcome.value, to_json(dict(settlement.amounts)),
         settlement.cost_nanos, settlement.certainty.value, *tokens, settlement.duration_seconds,
         settlement.model_answered, settlement.provider_request_id, settlement.error, settlement.error_status,
         settlement.attempt_count, int(settlement.from_cache), to_json(settlement.tool_names), settlement.result_hash,
         settlement.result_chars, settlement.note,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def call_of(row: Any) -> CallRecord:
@@ -145,10 +156,10 @@ def entry_of(row: Any) -> Entry:
 
 def event_row(event: Event) -> tuple[Any, ...]:
     """The row of an event."""
-    return (
-        event.id, event.kind, micros(event.at), event.severity, event.message.replace("\0", "�"), event.app,
+    return storable((
+        event.id, event.kind, micros(event.at), event.severity, event.message, event.app,
         event.session, event.run, event.agent, event.feature, event.call_id, to_json(dict(event.facts)),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def event_of(row: Any) -> Event:
@@ -162,10 +173,10 @@ def event_of(row: Any) -> Event:
 
 def latch_row(latch: Latch) -> tuple[Any, ...]:
     """The row of a latch."""
-    return (
+    return storable((
         latch.scope_kind, latch.scope_id, latch.state.value, latch.rule, latch.reason, micros(latch.since),
         micros(latch.until), latch.account_key, to_json(latch.marks), latch.session, latch.by,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def latch_of(row: Any) -> Latch:
@@ -175,6 +186,13 @@ def latch_of(row: Any) -> Latch:
         reason=row["reason"], since=instant_of(row["since"]), until=instant(row["until"]), account_key=row["account_key"],
         marks=tuple(json.loads(row["marks"])), session=row["session"], by=row["set_by"],
     )  # fmt: skip
+
+
+def override_row(override: LimitOverride) -> tuple[Any, ...]:
+    """The row of an override."""
+    return storable((
+        override.account_key, override.limit, override.by, override.reason, micros(override.since), micros(override.until),
+    ))  # fmt: skip
 
 
 def override_of(row: Any) -> LimitOverride:

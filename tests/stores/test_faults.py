@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import stat
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runguard_core import Guard, StoppedError, Usage
+from runguard_core import Guard, Outcome, OutcomeKind, StoppedError, ToolCall, Usage
 from runguard_core.attribution import clean
 from runguard_core.errors import StoreSchemaError, StoreUnavailableError
 from runguard_core.ledger import CallFilter
@@ -49,6 +50,33 @@ def test_a_locked_file_is_named_after_a_bounded_wait(tmp_path: Path) -> None:
     other.execute("ROLLBACK")
     store.reserve(a_call(), holds(1), expires_at=LATER, owner="t")
     other.close()
+    store.close()
+
+
+def test_a_writer_that_was_suspended_is_waited_for_no_longer_than_a_lock(tmp_path: Path) -> None:
+    """Whoever holds the queue's place may be stopped for good (docker pause, Ctrl-Z): others get an error, not eternity."""
+    path = tmp_path / "l.db"
+    store = with_one_call(path)
+    with Path(f"{path}.gate").open("r+b") as suspended:
+        fcntl.flock(suspended, fcntl.LOCK_EX)
+        with pytest.raises(StoreUnavailableError, match="locked"):
+            store.reserve(a_call(), holds(1), expires_at=LATER, owner="t")
+        with pytest.raises(StoreUnavailableError, match="locked"):
+            SqliteStore(str(path), busy_seconds=0.05)
+    store.reserve(a_call(), holds(1), expires_at=LATER, owner="t")
+    store.close()
+
+
+def test_a_lock_is_not_taken_for_another_schema(tmp_path: Path) -> None:
+    """Moving a ledger aside because somebody else holds it would be bad advice."""
+    store = with_one_call(tmp_path / "l.db")
+
+    class Locked:
+        def execute(self, _: str) -> None:
+            raise sqlite3.OperationalError("database is locked")
+
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        store._connections._check_schema(Locked())  # type: ignore[arg-type]  # a connection that is locked
     store.close()
 
 
@@ -121,14 +149,16 @@ def test_another_schema_is_refused(tmp_path: Path, version: str, way: str) -> No
 
 
 def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
-    """No tables of ours are put into it."""
+    """No tables of ours are put into it, and its journal stays as it was."""
     path = tmp_path / "other.db"
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE theirs (x)")
     db.commit()
-    db.close()
+    before = path.read_bytes()
     with pytest.raises(StoreSchemaError):
         SqliteStore(str(path))
+    db.close()
+    assert path.read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_used_falls_back_to_memory_with_a_warning(
@@ -162,6 +192,25 @@ def test_hostile_tags_go_in_and_come_back(tmp_path: Path, text: str) -> None:
     (kept,) = guard.store.calls(CallFilter())
     assert kept.attribution.user == clean(text)
     assert kept.attribution.tags == ((clean(text), clean(text)),)
+    assert guard.store.verify() == ()
+    guard.close()
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udcffb", "a\0b"])
+def test_what_programs_and_providers_say_settles_whatever_it_is(tmp_path: Path, text: str) -> None:
+    """An error's text with the surrogates of a file name, a tool's name, ids and models of an answer: the call is still settled."""
+    guard = Guard(app="hostile", store=f"sqlite:///{tmp_path / 'l.db'}", daily_budget_usd=1)
+    with guard.session("s"):
+        with pytest.raises(OSError, match="theirs"), guard.model_call("gpt-4o-mini", prompt=text):
+            raise OSError("theirs " + text)
+        with guard.model_call("gpt-4o-mini", prompt=text) as call:
+            call.post(Usage(input_tokens=9, output_tokens=1), model=text, provider_request_id=text, tool_names=(text,))
+        guard.reserve(ToolCall(name=text, arguments={text: text})).settle(Outcome(kind=OutcomeKind.FAILED, error=text))
+    guard.kill("agent:x" + text, reason=text, by=text)
+    calls = guard.store.calls(CallFilter())
+    assert [call.state.value for call in calls] == ["posted"] * 3
+    assert [call.settlement.certainty.value for call in calls if call.settlement] == ["estimated", "exact", "exact"]
+    assert guard.store.calls(CallFilter(session="nobody" + text)) == ()
     assert guard.store.verify() == ()
     guard.close()
 

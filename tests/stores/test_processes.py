@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from runguard_core.ids import new_id
 from runguard_core.ledger import Account, CallFilter, Hold, Reserved, Unit
@@ -86,3 +91,56 @@ def test_a_forked_child_opens_its_own_connection(tmp_path: Path) -> None:
     assert {call.id for call in store.calls(CallFilter())} == {"parent-1", "parent-2", "child"}
     assert store.verify() == ()
     store.close()
+
+
+def descriptors() -> int:
+    """Files this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted where the system shows them")
+def test_threads_that_end_leave_no_open_files(tmp_path: Path) -> None:
+    """A server with a thread for every request must not run out of descriptors."""
+    store = SqliteStore(str(tmp_path / "l.db"))
+
+    def work(index: int) -> None:
+        store.reserve(a_call(str(index)), holds(1, None), expires_at=LATER, owner="t")
+
+    before = descriptors()
+    for index in range(20):
+        thread = threading.Thread(target=work, args=(index,))
+        thread.start()
+        thread.join()
+    assert descriptors() <= before + 3
+    assert len(store.calls(CallFilter())) == 20
+    store.close()
+
+
+HOLDER = """
+import os, signal, sys
+from runguard_core.stores import SqliteStore
+store = SqliteStore(sys.argv[1])
+with store._connections.gate():
+    child = os.fork()
+    if child == 0:
+        print(os.getpid(), flush=True)
+        signal.pause()
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_writer_whose_forked_child_lives_on_blocks_nobody(tmp_path: Path) -> None:
+    """The child of a fork inherits the parent's place in the queue, and must leave it."""
+    path = str(tmp_path / "l.db")
+    parent = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.stdout.close()
+    assert parent.wait(30) == -signal.SIGKILL
+    try:
+        store = SqliteStore(path, busy_seconds=1)
+        store.reserve(a_call(), holds(1), expires_at=LATER, owner="t")
+        store.close()
+    finally:
+        os.kill(child, signal.SIGKILL)
