@@ -8,6 +8,7 @@ added up by the adapter.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,16 @@ class Usage:
         """Prompt and answer together."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether every field is a count that can be: a NaN or a fraction in the book would silence every limit."""
+        counts = _counts(self)
+        try:
+            total = sum(counts)
+        except TypeError:
+            return False
+        return type(total) is int and total <= MOST_TOKENS and min(counts) >= 0
+
     def __add__(self, other: Usage) -> Usage:
         """Field by field."""
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in USAGE_FIELDS})
@@ -53,4 +64,7 @@ class Usage:
 
 #: The fields in the order of the class, the columns of every store and export.
 USAGE_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Usage))
+#: No call has more: a report above it is a mistake.
+MOST_TOKENS = 10**12
+_counts = attrgetter(*USAGE_FIELDS)
 NO_USAGE = Usage()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runguard_core.budgets import Plan
 from runguard_core.calls import ModelCall, ToolCall
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
 from runguard_core.guard._quoting import Priced, price_model_call, price_tool_call
 from runguard_core.ledger import CallDraft
+from runguard_core.usage import MOST_TOKENS
 
 
 def price(engine: Engine, it: Candidate) -> Priced:
@@ -21,6 +24,10 @@ def price(engine: Engine, it: Candidate) -> Priced:
         with state.lock:
             state.spent_nanos += priced.quote.nanos or 0
     else:
+        limit = call.max_output_tokens
+        if limit is not None and not (type(limit) is int and 0 <= limit <= MOST_TOKENS):
+            # -1 is "no limit" to several servers; the rest is no limit at all
+            call = it.call = replace(call, max_output_tokens=None)
         priced, is_turn = price_model_call(engine.rules, engine.learned, call, it.caller.who, it.at), call.is_turn
         with state.lock:
             turn, loop = state.count_model(call, lane, priced.quote.nanos or 0, is_turn=is_turn)

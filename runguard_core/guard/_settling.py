@@ -7,7 +7,7 @@ from datetime import datetime
 
 from runguard_core.calls import Certainty, Outcome, OutcomeKind
 from runguard_core.ledger import Hold, SettlementDraft, Unit
-from runguard_core.money import ceil_div
+from runguard_core.money import MAX_AMOUNT, ceil_div
 from runguard_core.prices import Quote, Rates
 from runguard_core.usage import NO_USAGE, Usage
 from runguard_core.values import value
@@ -48,10 +48,11 @@ def charge_of(
     if not outcome.billed or (kind is _FAILED and is_unbilled_status(outcome.error_status)):
         return None
     certainty = _EXACT
-    if usage is None or not outcome.usage_complete or not (usage.input_tokens or usage.output_tokens):
+    if usage is None or not outcome.usage_complete or not (usage.input_tokens or usage.output_tokens) or not usage.is_sound:
         usage, certainty = _estimated(outcome, quote, tokens_per_char), _ESTIMATED
-    if outcome.cost_nanos is not None:
-        return Charge(outcome.cost_nanos, usage, _EXACT)
+    cost = outcome.cost_nanos
+    if cost is not None and type(cost) is int and 0 <= cost <= MAX_AMOUNT:
+        return Charge(cost, usage, _EXACT)
     if rates is None:
         return Charge(None, usage, Certainty.UNPRICED)
     nothing_known = outcome.usage is None and not outcome.output_chars
@@ -61,7 +62,7 @@ def charge_of(
 
 
 def _estimated(outcome: Outcome, quote: Quote, tokens_per_char: float) -> Usage:
-    reported = outcome.usage
+    reported = outcome.usage if outcome.usage is None or outcome.usage.is_sound else None
     seen = ceil_div(int(outcome.output_chars * tokens_per_char * 1000), 1000)
     if reported is None or reported.total_tokens == 0:
         unseen = outcome.output_chars == 0

@@ -8,7 +8,7 @@ import pytest
 
 from runguard_core import Budget, Outcome, OutcomeKind, Usage
 from runguard_core.calls import Certainty
-from runguard_core.guard._settling import charge_of, is_unbilled_status
+from runguard_core.guard._settling import Charge, charge_of, is_unbilled_status
 from runguard_core.prices import Quote, flat_rates
 
 from .spending import CENT, spend
@@ -44,6 +44,35 @@ def test_charges(outcome: Outcome, nanos: int, certainty: Certainty) -> None:
     charge = charge_of(outcome, QUOTE, RATES, None, 0.25)
     assert charge is not None
     assert (charge.cost_nanos, charge.certainty) == (nanos, certainty)
+
+
+NAN: Any = float("nan")
+ODD: list[Any] = [NAN, float("inf"), -1, 1.5, "3", 2**63, 10**400]
+
+
+@pytest.mark.parametrize("count", ODD, ids=range(len(ODD)))
+def test_a_count_that_is_none_is_no_report(count: Any) -> None:
+    """One NaN in the book would let every later call pass; it is charged by estimate, and the next call meets its limit."""
+    for odd in (
+        Outcome(usage=Usage(input_tokens=count, output_tokens=5)),
+        Outcome(usage=Usage(output_tokens=5, reasoning_output_tokens=count)),
+        Outcome(cost_nanos=-1 if count == 2**63 else count),
+    ):
+        charge = charge_of(odd, QUOTE, RATES, None, 0.25)
+        assert charge == Charge(5_000_000, Usage(input_tokens=1000, output_tokens=400), ESTIMATED)
+
+
+@pytest.mark.parametrize("limit", [*ODD, True], ids=range(len(ODD) + 1))
+@pytest.mark.parametrize("quote", ["expected", "bound"])
+def test_an_output_limit_that_is_none_is_no_limit(make_guard: Any, limit: Any, quote: str) -> None:
+    """-1 means "no limit" to several servers: a bound of nothing would let any answer pass."""
+    guard = make_guard(budgets=[Budget("100 USD")], quote=quote)
+    quotes = []
+    for given in (limit, None):
+        with guard.model_call("gpt-4o-mini", prompt="x", max_output_tokens=given) as call:
+            quotes.append(call.quote.nanos)
+            call.void()
+    assert quotes[0] >= quotes[1]
 
 
 @pytest.mark.parametrize(
