@@ -47,11 +47,13 @@ def usd_to_nanos(value: object) -> int:
     """USD (str, int, Decimal or float; "$" allowed in front) to whole nano-USD, half to even.
 
     Raises:
-        InvalidAmountError: not an amount, or above 2**62 nano-USD (about 4.6 billion USD).
+        InvalidAmountError: not an amount, above 2**62 nano-USD (about 4.6 billion USD), or so small that it would be none.
     """
     number = to_decimal(value.strip().removeprefix("$") if isinstance(value, str) else value)
     if number > MAX_AMOUNT // NANOS_PER_USD + 1 or (nanos := _rounded(number)) > MAX_AMOUNT:
         raise InvalidAmountError(value, "at most 4611686018.427387904 USD")
+    if number and not nanos:
+        raise InvalidAmountError(value, "a nano-USD or more, or nothing")
     return nanos
 
 

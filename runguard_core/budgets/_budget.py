@@ -127,6 +127,6 @@ def _threshold(value: object) -> Decimal:
         share = Decimal(str(value))
     except ArithmeticError:
         share = Decimal(-1)
-    if not 0 < share <= 1:
+    if not share.is_finite() or not 0 < share <= 1:
         raise PolicyError(key="thresholds", expected=f"expected shares above 0 and up to 1, got {value!r:.80}")
     return share

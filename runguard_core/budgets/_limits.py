@@ -103,7 +103,7 @@ def parse_share(value: object, limit: Limit, *, key: str) -> int:
             share = Decimal(value.strip()[:-1].strip()) / 100
         except InvalidOperation:
             share = Decimal(-1)
-        if not 0 <= share < 1:
+        if not share.is_finite() or not 0 <= share < 1:
             raise PolicyError(key=key, expected=f'expected a share such as "2 %", got {value!r:.80}')
         return int(share * limit.amount)
     part = parse_limit(value, key=key)

@@ -13,14 +13,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from runguard_core.attribution import Attribution, clean
-from runguard_core.budgets import Budget, Mode
+from runguard_core.budgets import Budget, Limit, Mode
 from runguard_core.clock import Clock
 from runguard_core.detectors import Fingerprint
 from runguard_core.errors import InvalidAmountError, PolicyError, PriceDataError
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._engine import Engine
 from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
-from runguard_core.ledger import Store
+from runguard_core.ledger import Store, Unit
 from runguard_core.money import usd_to_nanos
 from runguard_core.prices import read_price_list, use_price_list
 from runguard_core.stores import open_default, open_store, state_directory
@@ -82,8 +82,7 @@ def _short_budgets(session_usd: object, daily_usd: object) -> list[Budget]:
 
 
 def _short(value: object, key: str, **more: Any) -> Budget:
-    nanos_of(value, key)
-    return Budget(f"{str(value).strip().removeprefix('$')} USD", **more)
+    return Budget(Limit(nanos_of(value, key), Unit.USD), **more)
 
 
 def nanos_of(value: object, key: str) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runguard_core.budgets import parse_limit
 from runguard_core.errors import PolicyError
+from runguard_core.policy._locks import budget_name, check_layer, check_locked, check_modes
 
 #: Environment variables that override one key of the file.
 OVERRIDES = {
@@ -34,39 +34,51 @@ def find_file(path: str | Path | None, environ: Mapping[str, str]) -> Path | Non
     return Path(_DEFAULT_FILE) if Path(_DEFAULT_FILE).is_file() else None
 
 
-def read_layers(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The whole policy as one mapping, before it is checked.
+def read_layers(path: Path | None, environ: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The whole policy as one mapping, before it is checked, and the names of its environments.
 
     Raises:
-        PolicyError: bad TOML, a file that is not there, a circle of `extends`, a locked budget that would be raised.
+        PolicyError: bad TOML, a file that is not there, a circle of `extends`, a locked budget that would be loosened.
     """
     found = _read(path, ()) if path is not None else {}
     environments = found.pop("env", {})
     chosen = environ.get("RUNGUARD_ENV")
     if chosen:
-        if not isinstance(environments, dict) or chosen not in environments:
+        if chosen not in environments:
             known = ", ".join(environments) or "none"
             raise PolicyError(file=str(path or ""), key=f"env.{chosen}", expected=f"no such environment; known: {known}")
         found = overlay(found, environments[chosen], str(path or ""))
-    return found | {key: environ[name] for name, key in OVERRIDES.items() if environ.get(name)}
+    named = {key: environ[name] for name, key in OVERRIDES.items() if environ.get(name)}
+    return found | named, tuple(environments)
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    here = path.resolve()
+    here, found = _parsed(path)
     if here in seen:
         raise PolicyError(file=str(path), key="extends", expected="a file that does not extend itself")
-    try:
-        found = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise PolicyError(file=str(path), key="(file)", expected=f"cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PolicyError(file=str(path), key="(file)", expected=f"not TOML: {error}") from None
+    check_layer(found, str(path))
     base = found.pop("extends", None)
     if base is None:
         return found
     if not isinstance(base, str):
         raise PolicyError(file=str(path), key="extends", expected="the name of a file")
-    return overlay(_read(path.parent / base, (*seen, here)), found, str(path))
+    below = _read(path.parent / base, (*seen, here))
+    check_modes(below, found, str(path))
+    return overlay(below, found, str(path))
+
+
+def _parsed(path: Path) -> tuple[Path, dict[str, Any]]:
+    """The file's own place and its content; a byte order mark, as some editors write one, is no mistake."""
+    try:
+        return path.resolve(), tomllib.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise PolicyError(file=str(path), key="(file)", expected=f"cannot be read: {error.strerror}") from None
+    except RuntimeError:  # a circle of links, or brackets without end
+        raise PolicyError(
+            file=str(path), key="(file)", expected="cannot be read: nested too deeply, or a circle of links"
+        ) from None
+    except ValueError as error:
+        raise PolicyError(file=str(path), key="(file)", expected=f"not TOML: {error}") from None
 
 
 def overlay(base: dict[str, Any], top: dict[str, Any], file: str) -> dict[str, Any]:
@@ -84,26 +96,13 @@ def overlay(base: dict[str, Any], top: dict[str, Any], file: str) -> dict[str, A
 
 
 def _budgets(base: list[Any], top: list[Any], file: str) -> list[Any]:
-    found = {_name(budget, i): budget for i, budget in enumerate(base)}
+    found = {budget_name(budget, i): budget for i, budget in enumerate(base)}
     for i, budget in enumerate(top):
-        name = _name(budget, len(base) + i)
+        name = budget_name(budget, len(base) + i)
         old = found.get(name)
         if isinstance(old, dict) and isinstance(budget, dict):
             if old.get("locked"):
-                _check_locked(old, budget, name, file)
+                check_locked(old, budget, name, file)
             budget = {**old, **budget}  # noqa: PLW2901  the merged budget is what counts
         found[name] = budget
     return list(found.values())
-
-
-def _name(budget: Any, index: int) -> str:
-    return str(budget.get("name", f"#{index}")) if isinstance(budget, dict) else f"#{index}"
-
-
-def _check_locked(old: dict[str, Any], new: dict[str, Any], name: str, file: str) -> None:
-    key = f"budgets.{name}"
-    changed = sorted(key for key in new if key not in {"limit", "name", "thresholds"} and new[key] != old.get(key))
-    if changed:
-        raise PolicyError(file=file, key=f"{key}.{changed[0]}", expected="the budget is locked: only its limit may be lowered")
-    if "limit" in new and parse_limit(new["limit"], key=key).amount > parse_limit(old["limit"], key=key).amount:
-        raise PolicyError(file=file, key=f"{key}.limit", expected=f"the budget is locked at {old['limit']}: lower it only")

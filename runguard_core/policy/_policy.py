@@ -6,21 +6,23 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from runguard_core.budgets import Budget
+from runguard_core.budgets import Budget, parse_limit
 from runguard_core.detectors import Cycle, ErrorStreak, Repeat, Repetition, ToolRule
 from runguard_core.errors import InvalidAmountError, PolicyError
 from runguard_core.guard import Guard, Rules, rules_of
+from runguard_core.ledger import Unit
 from runguard_core.money import usd_to_nanos
 from runguard_core.policy._layers import find_file, read_layers
+from runguard_core.policy._mistakes import first_mistake
 from runguard_core.policy._schema import Assume, Degraded, PolicyFile, PriceTable
-from runguard_core.policy._turn_tables import TURN_TABLES, turn_detectors
+from runguard_core.policy._turn_tables import turn_detectors
 from runguard_core.prices import PriceBook, PriceOverride, flat_rates
 
 
@@ -33,12 +35,14 @@ class Policy:
         file: where it was read, None for defaults and environment only.
         hash: first 16 hexadecimal digits of the content's SHA-256; kept with every call.
         rules: what a guard decides by.
+        environments: names of the file's `[env.NAME]` tables.
     """
 
     content: PolicyFile
     file: str | None
     hash: str
     rules: Rules
+    environments: tuple[str, ...] = ()
 
     def guard(self, **more: Any) -> Guard:
         """A guard under this policy; `store`, `listeners`, `clock` and `on_budget_exceeded` may be given."""
@@ -58,56 +62,30 @@ def load_policy(path: str | Path | None = None, environ: Mapping[str, str] | Non
     """
     env = os.environ if environ is None else environ
     file = find_file(path, env)
-    return checked(read_layers(file, env), str(file) if file is not None else "")
+    raw, environments = read_layers(file, env)
+    return checked(raw, str(file) if file is not None else "", environments)
 
 
-def checked(raw: Mapping[str, Any], name: str) -> Policy:
+def checked(raw: Mapping[str, Any], name: str, environments: tuple[str, ...] = (), *, from_text: bool = False) -> Policy:
     """A policy from the content of a file.
 
     Args:
-        raw: all layers laid over each other. name: of the file, "" for none.
+        raw: all layers laid over each other. name: of the file, "" for none. environments: names of its `[env.NAME]` tables.
+        from_text: a value may be the text of one (from a command line); in a file `limit = true` is no dollar.
 
     Raises:
         PolicyError: naming file, key and what was expected.
     """
     try:
-        content = PolicyFile.model_validate(raw)
+        content = PolicyFile.model_validate(raw, strict=not from_text)
     except ValidationError as error:
-        raise _first_error(error, name) from None
+        raise first_mistake(error, raw, name) from None
     digest = sha256(json.dumps(content.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
     try:
         rules = _rules(content, digest)
     except PolicyError as error:
         raise PolicyError(file=name, key=error.key, expected=error.expected) from None
-    return Policy(content, name or None, digest, rules)
-
-
-def _first_error(error: ValidationError, file: str) -> PolicyError:
-    """The mistake nearest to what the user wrote."""
-    found = error.errors(include_url=False)
-    first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
-    key = ".".join(str(part) for part in first["loc"]) or "(file)"
-    if first["type"] == "extra_forbidden":
-        name = str(first["loc"][-1])
-        near = get_close_matches(name, _keys_at(first["loc"]), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(_keys_at(first['loc']))}"
-        return PolicyError(file=file, key=key, expected=f"unknown key{hint}")
-    if first["type"] == "missing":
-        return PolicyError(file=file, key=key, expected="expected a value, there is none")
-    return PolicyError(file=file, key=key, expected=f"{first['msg'].lower()}, got {first['input']!r:.80}")
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    """The keys that belong where an unknown one stands."""
-    from runguard_core.policy import _schema as shape  # noqa: PLC0415
-
-    tables: dict[str, Any] = {
-        "budgets": shape.BudgetTable, "repeat": shape.RepeatTable, "cycle": shape.CycleTable,
-        "error_streak": shape.ErrorStreakTable, "detectors": shape.DetectorsTable, "tools": shape.ToolTable,
-        "agents": shape.AgentTable, "prices": shape.PriceTable, **TURN_TABLES,
-    }  # fmt: skip
-    table = next((tables[part] for part in reversed(location[:-1]) if isinstance(part, str) and part in tables), PolicyFile)
-    return sorted(table.model_fields)
+    return Policy(content, name or None, digest, rules, environments)
 
 
 def _rules(content: PolicyFile, digest: str) -> Rules:
@@ -121,9 +99,22 @@ def _rules(content: PolicyFile, digest: str) -> Rules:
         "agent_modes": _modes(content.agents), "agent_owners": {n: a.owner for n, a in content.agents.items() if a.owner},
         **_unpriced(content), **_store_error(content),
     }  # fmt: skip
+    idle_of(content)
     who = {key: getattr(content, key) for key in ("feature", "team", "owner", "release") if getattr(content, key)}
     budgets = [_budget(table, index) for index, table in enumerate(content.budgets)]
     return rules_of(content.app, budgets, mode=content.mode, session_usd=None, daily_usd=None, **who, **settings)
+
+
+def idle_of(content: PolicyFile) -> timedelta:
+    """After how long without a call a session counts as finished.
+
+    Raises:
+        PolicyError: `session_idle` is no duration.
+    """
+    found = parse_limit(content.session_idle, key="session_idle")
+    if found.unit is not Unit.SECONDS:
+        raise PolicyError(key="session_idle", expected=f'expected a duration such as "1h", got {content.session_idle!r:.80}')
+    return timedelta(milliseconds=found.amount)
 
 
 def _budget(table: Any, index: int) -> Budget:

@@ -62,13 +62,6 @@ class TurnTables(Table):
     delegation: DelegationTable = DelegationTable()
 
 
-#: Tables by name, for messages about unknown keys.
-TURN_TABLES: dict[str, type[Table]] = {
-    "overflow": OverflowTable, "context_growth": ContextGrowthTable, "truncation": TruncationTable,
-    "rate_limit": RateLimitTable, "delegation": DelegationTable,
-}  # fmt: skip
-
-
 def turn_detectors(tables: TurnTables) -> tuple[TurnDetector, ...]:
     """The detectors that the tables describe."""
     kinds = {

@@ -34,7 +34,7 @@ def with_value(policy: Policy, key: str, value: str) -> Policy:
     if not isinstance(place, dict):
         raise PolicyError(file=policy.file or "", key=key, expected="the path of a value, this one leads through a value")
     place[parts[-1]] = value
-    return checked(raw, policy.file or "")
+    return checked(raw, policy.file or "", from_text=True)
 
 
 def _step(place: Any, part: str, key: str) -> Any:

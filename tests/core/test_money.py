@@ -36,6 +36,7 @@ def test_usd_is_read_exactly(given_: object, nanos: int) -> None:
         "",
         "ten",
         "1e400",
+        "1e-11",
         2**62,
         "5000000000",
         [],

@@ -45,6 +45,12 @@ def test_amounts_that_are_none_are_refused_at_once(value: Any) -> None:
         Guard(app="x", store="memory://", max_cost_per_session_usd=value)
 
 
+def test_a_small_number_is_an_amount_too(make_guard: Any) -> None:
+    """Python writes it with an exponent."""
+    guard = make_guard(max_cost_per_session_usd=0.00001, daily_budget_usd="1e-5")
+    assert [budget.limit.amount for budget in guard.rules.budgets] == [10_000, 10_000]
+
+
 @pytest.mark.parametrize(("settings", "key"), [({"mode": "no"}, "mode"), ({"quote": "x"}, "quote"), ({"timezone": "Mars"}, "timezone"),
                                                ({"app": ""}, "app"), ({"nonsense": 1}, "nonsense"), ({"unpriced": "x"}, "unpriced")])  # fmt: skip
 def test_wrong_settings_are_named(settings: dict[str, Any], key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from runguard_core import PolicyError, load_policy
 from runguard_core.budgets import Mode, Period
 from runguard_core.detectors import Repetition
-from runguard_core.policy import STARTER, policy_schema
+from runguard_core.policy import STARTER, notes, policy_schema
 
 FULL = """
 app = "ai-search"
@@ -111,7 +112,7 @@ def test_files_extend_each_other_and_a_locked_budget_only_shrinks(tmp_path: Path
     [
         ("budgts = 1", "budgts", "did you mean 'budgets'"),
         ("app =", "(file)", "not TOML"),
-        ("app = 5", "app", "string"),
+        ("app = 5", "app", "expected text"),
         ('mode = "x"', "mode", "enforce"),
         ('[[budgets]]\nname = "x"', "budgets.0.limit", "expected a value"),
         ('[[budgets]]\nname = "x"\nlimit = "5 bananas"', "budgets.0.limit", "0.50 USD"),
@@ -129,6 +130,29 @@ def test_files_extend_each_other_and_a_locked_budget_only_shrinks(tmp_path: Path
         ('extends = "nowhere.toml"', "(file)", "cannot be read"),
         ('extends = "runguard.toml"', "extends", "does not extend itself"),
         ("extends = 3", "extends", "name of a file"),
+        ('extends = "x.toml/."', "(file)", "cannot be read"),
+        ('extends = "x.toml\\u0000"', "(file)", "null byte"),
+        ("a = " + "[" * 3000, "(file)", "nested too deeply"),
+        ("a = " + "9" * 5000, "(file)", "digits"),
+        ("foo = 1", "foo", "known: agents, app"),
+        ('[[budgets]]\nname = "x"\nlimit = true', "budgets.0.limit", "expected text or a whole number or a number, got True"),
+        ('[[budgets]]\nname = "x"\nlimit = "0.00000000001 USD"', "budgets.0.limit", "0.50 USD"),
+        ('[[budgets]]\nname = "x"\nlimit = 1e400', "budgets.0.limit", "got inf"),
+        ('[[budgets]]\nname = "x"\nlimit = 1\nlocked = "yes"', "budgets.0.locked", "true or false"),
+        ('[[budgets]]\nname = "x"\nlimit = 1\nthresholds = [nan]', "budgets.0.thresholds", "above 0"),
+        ('[[budgets]]\nname = "x"\nlimit = 1\nlanding = "nan %"', "budgets.0.landing", "2 %"),
+        ('[[budgets]]\nname = "x"\nlimit = 1\n[[budgets]]\nname = "x"\nlimit = 2', "budgets.1.name", "another budget"),
+        ('[[env.prod.budgets]]\nname = "x"\n[[env.prod.budgets]]\nname = "x"', "env.prod.budgets.1.name", "another budget"),
+        ("budgets = [1]", "budgets.0", "expected a table"),
+        ("[detectors.error_streak]\nwarn_after = true", "detectors.error_streak.warn_after", "whole number"),
+        ("[tools.x]\nprice_usd = true", "tools.x.price_usd", "got True"),
+        ('on_store_error = "ignore"', "on_store_error", "'refuse' or 'admit' or a table"),
+        ("unpriced = { assume_usd_per_mtok = { input = 3 } }", "unpriced.assume_usd_per_mtok.output", "expected a value"),
+        ('session_idle = "banana"', "session_idle", "expected"),
+        ('session_idle = "5 USD"', "session_idle", "duration"),
+        ("env = 3", "env", "[env.prod]"),
+        ("[env]\nprod = 3", "env.prod", "expected a table"),
+        ('[env.prod]\nextends = "x.toml"', "env.prod.extends", "top of a file"),
     ],
 )  # fmt: skip
 def test_every_mistake_is_named(tmp_path: Path, text: str, key: str, says: str) -> None:
@@ -139,6 +163,63 @@ def test_every_mistake_is_named(tmp_path: Path, text: str, key: str, says: str) 
     assert caught.value.key.startswith(key)
     assert says in str(caught.value)
     assert ".toml" in caught.value.file
+
+
+def test_a_mark_of_byte_order_is_no_mistake(tmp_path: Path) -> None:
+    """Some editors write one."""
+    assert load_policy(write(tmp_path, "\ufeffapp = 'marked'"), {}).content.app == "marked"
+
+
+def test_a_circle_of_links_is_named(tmp_path: Path) -> None:
+    """A file that is a link to itself."""
+    (tmp_path / "loop.toml").symlink_to(tmp_path / "loop.toml")
+    with pytest.raises(PolicyError, match="cannot be read"):
+        load_policy(write(tmp_path, 'extends = "loop.toml"'), {})
+
+
+@pytest.mark.parametrize(
+    ("over", "key"),
+    [
+        # fewer of another unit are not less
+        ('[[budgets]]\nname = "session"\nlimit = "500 turns"', "budgets.session.limit"),
+        ('mode = "off"', "mode"),
+        ('mode = "observe"', "mode"),
+        ('[agents.planner]\nmode = "off"', "agents.planner.mode"),
+        ('[env.prod]\nmode = "off"', "env.prod.mode"),
+        ('[env.prod.agents.x]\nmode = "observe"', "env.prod.agents.x.mode"),
+    ],
+)
+def test_nothing_over_a_locked_budget_loosens_it(tmp_path: Path, over: str, key: str) -> None:
+    """Neither its limit in another unit, nor a mode under which it is not asked."""
+    write(tmp_path, FULL, "base.toml")
+    with pytest.raises(PolicyError, match="locked") as caught:
+        load_policy(write(tmp_path, f'extends = "base.toml"\n{over}'), {})
+    assert caught.value.key == key
+
+
+def test_over_budgets_that_are_not_locked_modes_are_free(tmp_path: Path) -> None:
+    """And what the file below only watches, the one above may only watch."""
+    write(tmp_path, FULL.replace("locked = true", ""), "base.toml")
+    assert load_policy(write(tmp_path, 'extends = "base.toml"\nmode = "off"'), {}).content.mode == "off"
+    write(tmp_path, 'mode = "observe"\n' + FULL, "base.toml")
+    assert load_policy(write(tmp_path, 'extends = "base.toml"\nmode = "observe"'), {}).content.mode == "observe"
+
+
+def test_what_looks_misspelt_is_noted_and_holds(tmp_path: Path) -> None:
+    """Any word may be the key of a tag, and a deployment may be priced like a model that nobody lists."""
+    text = """
+    require = ["team", "tem"]
+    [[budgets]]
+    name = "b"
+    limit = 1
+    where = { agnet = "planner", region = "eu" }
+    per = ["sesion", "tag:usr"]
+    [prices."mine"]
+    same_as = "nobody-lists-this"
+    """
+    found = notes(load_policy(write(tmp_path, text), {}), datetime(2026, 11, 1, tzinfo=UTC))
+    assert ["agnet" in note and "'agent'" in note for note in found].count(True) == 1
+    assert [note.split(":")[0] for note in found] == ["require", "budget 'b'", "budget 'b'", "prices.mine"]
 
 
 def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
