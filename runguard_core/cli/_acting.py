@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
+import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +25,15 @@ from runguard_core.cli._app import (
     fail,
     ledger,
     out,
+    say,
     show,
 )
 from runguard_core.cli._refreshing import refresh_prices
+from runguard_core.cli._text import shown
+from runguard_core.errors import PolicyError
 from runguard_core.guard import Guard, load_refreshed_prices
 from runguard_core.ledger import Store
-from runguard_core.policy import STARTER, Policy, load_policy, policy_schema
+from runguard_core.policy import STARTER, Policy, load_policy, notes, policy_schema
 from runguard_core.prices import Rates
 
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; recorded with the event.")]
@@ -42,21 +47,31 @@ def _person() -> str:
         return "unknown"
 
 
+def _same_place(store: str | None, app_name: str | None, policy: Path | None) -> str:
+    """The options that lead to the same ledger and app again."""
+    given = {"--store": store, "--app": app_name, "--policy": policy}
+    return "".join(f" {option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None)
+
+
 def guard_on(opened: Store, loaded: Policy, app_name: str | None) -> Guard:
     """A guard on a ledger that is open, under its app's name."""
     from dataclasses import replace  # noqa: PLC0415
 
     rules = loaded.rules
-    named = app_name or _app_of(opened) or rules.defaults.app
+    named = app_name or _app_of(opened, rules.defaults.app)
     return Guard(rules=replace(rules, defaults=replace(rules.defaults, app=named)), store=opened)
 
 
-def _app_of(opened: Store) -> str | None:
-    """The only app of a ledger, if there is just one."""
+def _app_of(opened: Store, default: str) -> str:
+    """Whose ledger it is: the policy's app, or the only one in it. To stop an app that nobody runs would stop nothing."""
     from runguard_core.ledger import CallFilter  # noqa: PLC0415
 
     apps = {call.attribution.app for call in opened.calls(CallFilter(limit=500))}
-    return next(iter(apps)) if len(apps) == 1 else None
+    if default in apps or not apps or (len(apps) > 1 and default != "default"):
+        return default
+    if len(apps) > 1:
+        raise fail(f"the ledger is of several apps ({', '.join(sorted(apps))}): say which with --app", Exit.USAGE)
+    return next(iter(apps))
 
 
 @app.command("reset")
@@ -75,7 +90,7 @@ def reset_command(
     with ledger(store, app_name, policy) as (opened, loaded):
         dropped = guard_on(opened, loaded, app_name).reset(scope, reason=reason, by=_person())
         document = {"scope": scope, "was_stopped": dropped, "reason": reason}
-        show(as_json, document, lambda: out.print(f"{scope} may run again." if dropped else f"{scope} was not stopped."))
+        show(as_json, document, lambda: say(f"{scope} may run again." if dropped else f"{scope} was not stopped."))
 
 
 @app.command("kill")
@@ -95,12 +110,9 @@ def kill_command(
         raise fail("say why: --reason ...", Exit.USAGE)
     with ledger(store, app_name, policy) as (opened, loaded):
         guard_on(opened, loaded, app_name).kill(scope, reason=reason, by=_person())
-        way = f'runguard reset {scope} --reason "..."'
-        show(
-            as_json,
-            {"scope": scope, "reason": reason, "undo": way},
-            lambda: out.print(f"{scope} is stopped. Undo: {way}"),
-        )
+        way = f'runguard reset {shlex.quote(scope)} --reason "..."{_same_place(store, app_name, policy)}'
+        document = {"scope": scope, "reason": reason, "undo": way}
+        show(as_json, document, lambda: say(f"{scope} is stopped. Undo: {way}"))
 
 
 @app.command("prices")
@@ -119,23 +131,24 @@ def prices_command(
     Example: [bold]runguard prices claude-sonnet-4-5[/]
     """
     with errors():
-        if refresh:
-            out.print(refresh_prices(url), highlight=False, soft_wrap=True)
+        if model is None and not refresh:
+            raise fail("name a model, or say --refresh", Exit.USAGE)
+        refreshed = refresh_prices(url) if refresh else None
         load_refreshed_prices()
+        if refreshed is not None and not (as_json and model):
+            show(as_json, {"refreshed": refreshed}, lambda: say(refreshed))
         if model is None:
-            if not refresh:
-                raise fail("name a model, or say --refresh", Exit.USAGE)
             return
         rates = load_policy(policy).rules.prices.rates(model, provider, datetime.now(UTC))
         rows = _price_rows(rates)
         document = {
             "model": rates.model_id, "provider": rates.provider_id, "source": rates.source,
-            "context_window_tokens": rates.context_window_tokens, "usd_per_mtok": rows,
+            "context_window_tokens": rates.context_window_tokens, "usd_per_mtok": rows, "refreshed": refreshed,
         }  # fmt: skip
 
         def text() -> None:
             kinds = list(rows["standard"])
-            title = f"{rates.provider_id}/{rates.model_id}, USD per million tokens, {rates.source}"
+            title = shown(f"{rates.provider_id}/{rates.model_id}, USD per million tokens, {rates.source}")
             table = Table(title=title, title_justify="left", box=None, pad_edge=False)
             table.add_column("when")
             for kind in kinds:
@@ -179,14 +192,30 @@ def policy_check(file: FileArgument = None, as_json: JsonOption = False) -> None
     """
     with errors():
         loaded = load_policy(file)
-        names = [budget.name for budget in loaded.rules.budgets]
-        document = {"file": loaded.file, "hash": loaded.hash, "app": loaded.content.app, "budgets": names}
-        where = loaded.file or "no policy file: the defaults"
-        show(
-            as_json,
-            document,
-            lambda: out.print(f"{where}: fine, {len(names)} budgets, hash {loaded.hash}", highlight=False),
-        )
+        for name in loaded.environments:
+            _check_environment(file, name)
+        names, said = [budget.name for budget in loaded.rules.budgets], notes(loaded, datetime.now(UTC))
+        document = {
+            "file": loaded.file, "hash": loaded.hash, "app": loaded.content.app, "budgets": names,
+            "environments": list(loaded.environments), "notes": said,
+        }  # fmt: skip
+
+        def text() -> None:
+            more = f", with [env] {', '.join(loaded.environments)}" if loaded.environments else ""
+            where = loaded.file or "no policy file: the defaults"
+            say(f"{where}: fine, {len(names)} budgets{more}, hash {loaded.hash}")
+            for note in said:
+                say(f"note: {note}")
+
+        show(as_json, document, text)
+
+
+def _check_environment(file: Path | None, name: str) -> None:
+    """A mistake in [env.prod] is better found here than where it is first chosen."""
+    try:
+        load_policy(file, {**os.environ, "RUNGUARD_ENV": name})
+    except PolicyError as error:
+        raise PolicyError(file=f"{error.file} with [env.{name}]", key=error.key, expected=error.expected) from None
 
 
 @policy_app.command("show")
@@ -218,4 +247,4 @@ def policy_init(
         file.write_text(STARTER, encoding="utf-8")
     except OSError as error:
         raise fail(f"{file} cannot be written: {error.strerror}", Exit.USAGE) from None
-    out.print(f"Wrote {file}. Next: runguard policy check {file}", highlight=False)
+    say(f"Wrote {file}. Next: runguard policy check {shlex.quote(str(file))}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from runguard_core.attribution import clean
+from runguard_core.cli._text import json_text, shown
 from runguard_core.errors import PolicyError, RunguardError, StoreError
 from runguard_core.ledger import Store
 from runguard_core.policy import Policy, load_policy
@@ -30,8 +31,8 @@ class Exit(IntEnum):
 
 
 EPILOG = (
-    "Exit codes: 0 fine; 1 something is wrong (verify, policy check); 2 usage or policy; 3 no ledger or it cannot be used; "
-    "4 the program was stopped by RunGuard (run). Every command takes --json."
+    "Exit codes: 0 fine; 1 something is wrong (verify, doctor) or not there; 2 usage or policy; 3 no ledger or it cannot be "
+    "used; 4 the program was stopped by RunGuard (run). What is shown can be had as JSON: --json."
 )
 app = typer.Typer(
     name="runguard",
@@ -41,22 +42,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out, err = Console(soft_wrap=False), Console(stderr=True)
+out, err = Console(highlight=False, emoji=False), Console(stderr=True, highlight=False, emoji=False)
+
+
+def as_kept(text: str | None) -> str | None:
+    """An id or a name as the ledger keeps it."""
+    return text if text is None else clean(text)
+
 
 StoreOption = Annotated[str | None, typer.Option("--store", help="The ledger's URL, e.g. sqlite:///runguard.db.")]
-AppOption = Annotated[str | None, typer.Option("--app", help="Whose default ledger to read.")]
+AppOption = Annotated[str | None, typer.Option("--app", callback=as_kept, help="Whose default ledger to read.")]
 PolicyOption = Annotated[Path | None, typer.Option("--policy", help="Policy file; else RUNGUARD_POLICY, ./runguard.toml.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 
 
 def fail(message: str, code: Exit) -> typer.Exit:
     """Say one sentence on standard error; raise what comes back."""
-    err.print(f"[bold red]runguard:[/] {_plain(message)}", highlight=False)
+    err.print(f"[bold red]runguard:[/] {shown(message, lines=True)}")
     return typer.Exit(code)
 
 
-def _plain(message: str) -> str:
-    return message.replace("[", r"\[")
+def say(text: str) -> None:
+    """A line of text on standard output, whole, so that what stands in it can be copied."""
+    out.print(shown(text), soft_wrap=True)
 
 
 @contextmanager
@@ -109,6 +117,6 @@ def write_file(path: Path, text: str) -> None:
 def show(as_json: bool, document: Any, text: Callable[[], None]) -> None:
     """Print a document or a text."""
     if as_json:
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(document) + "\n")
     else:
         text()

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from runguard_core.cli._app import Exit, JsonOption, app, err, fail, out, show
+from runguard_core.cli._text import shown
 
 _CHECKS = Path(__file__).with_name("_checks")
 _SECONDS = 180
@@ -172,7 +172,7 @@ def _print(findings: list[Finding]) -> None:
     for finding in findings:
         out.rule(finding.framework, align="left")
         if finding.missing:
-            out.print(f"[dim]{escape(finding.missing)}[/]", highlight=False)
+            out.print(f"[dim]{shown(finding.missing)}[/]", highlight=False)
             continue
         out.print("  ".join(f"{name} {number}" for name, number in finding.versions.items()), highlight=False)
         if finding.kinds:
@@ -182,6 +182,6 @@ def _print(findings: list[Finding]) -> None:
                 table.add_row(kind["kind"], held, "[green]exact[/]" if kind["usage_is_read"] else f"[red]{kind['certainty']}[/]")
             out.print(table)
         for problem in finding.problems:
-            out.print(f"[bold red]![/] {escape(problem)}", highlight=False)
+            out.print(f"[bold red]![/] {shown(problem)}", highlight=False)
     if all(not finding.problems for finding in findings):
         out.print("[bold green]All is well.[/]")

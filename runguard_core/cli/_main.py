@@ -9,6 +9,7 @@ import typer
 
 from runguard_core.cli import _acting, _doctor, _incident, _policy_diff, _reading, _replay, _run, _shadow
 from runguard_core.cli._app import app, out
+from runguard_core.cli._text import steady_streams
 
 _TABLE = (_acting, _doctor, _incident, _policy_diff, _reading, _replay, _run, _shadow)
 #: How `runguard --help` lists the commands; those not named here come last.
@@ -66,4 +67,5 @@ _arrange()
 
 def main() -> None:
     """Entry point of the `runguard` command."""
+    steady_streams()
     app()

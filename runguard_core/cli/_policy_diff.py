@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from runguard_core.cli._acting import policy_app
@@ -20,6 +19,7 @@ from runguard_core.cli._reading import SinceOption
 from runguard_core.cli._replay import KeepGoingOption, Skipped, TogetherOption, recordings
 from runguard_core.cli._replay_render import dollars_of
 from runguard_core.cli._replay_variants import Difference, Variant, difference_json, differences, play_variants, print_differences
+from runguard_core.cli._text import shown
 from runguard_core.policy import Change, Policy, changes, load_policy
 from runguard_core.replay import Stop, sum_json
 
@@ -118,18 +118,18 @@ def _print(console: Console, found: Sequence[Change], effect: Effect | None) -> 
         for name in ("key", "old", "new"):
             table.add_column(name, overflow="fold")
         for change in found:
-            table.add_row(escape(change.key), *(escape(_value(value)) for value in (change.old, change.new)))
+            table.add_row(shown(change.key), *(shown(_value(value)) for value in (change.old, change.new)))
         console.print(table)
     if effect is None:
         return
     console.print()
     for sentence in sentences(effect):
-        console.print(escape(sentence), highlight=False)
+        console.print(shown(sentence), highlight=False)
     console.print()
     print_differences(effect.differing, [effect.old.title, effect.new.title], _MOST_ROWS)
     if effect.harmed:
         names = ", ".join(one.run_id for one in effect.harmed[:5])
-        console.print(f"[bold red]{len(effect.harmed)} of the newly stopped runs went well:[/] {escape(names)}", highlight=False)
+        console.print(f"[bold red]{len(effect.harmed)} of the newly stopped runs went well:[/] {shown(names)}", highlight=False)
 
 
 def sentences(effect: Effect) -> list[str]:

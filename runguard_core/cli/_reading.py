@@ -10,7 +10,21 @@ import typer
 
 from runguard_core.budgets import parse_limit
 from runguard_core.cli import _render as render
-from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, fail, ledger, out, show
+from runguard_core.cli._app import (
+    AppOption,
+    Exit,
+    JsonOption,
+    PolicyOption,
+    StoreOption,
+    app,
+    as_kept,
+    fail,
+    ledger,
+    out,
+    say,
+    show,
+)
+from runguard_core.cli._text import shown
 from runguard_core.errors import PolicyError
 from runguard_core.ledger import AccountRow, CallFilter, LatchState, Unit
 from runguard_core.policy import Policy
@@ -39,12 +53,12 @@ def since_of(text: str | None) -> datetime | None:
             if found.unit is Unit.SECONDS:
                 return datetime.now(UTC) - timedelta(milliseconds=found.amount)
         at = datetime.fromisoformat(text)
-    except (ValueError, PolicyError):
+    except (ValueError, OverflowError, PolicyError):
         raise PolicyError(key="--since", expected=f'expected "24h", "7d" or 2026-11-24, got {text!r}') from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-SinceOption = Annotated[str | None, typer.Option("--since", help="24h, 7d, or a date such as 2026-11-24.")]
+SinceOption = Annotated[str | None, typer.Option("--since", help="24h, 7d, or a date such as 2026-11-24 (UTC).")]
 
 
 @app.command("sessions")
@@ -70,7 +84,7 @@ def sessions_command(
 
 @app.command("explain")
 def explain_command(
-    session: Annotated[str | None, typer.Argument(help="The session's id; the latest when left out.")] = None,
+    session: Annotated[str | None, typer.Argument(callback=as_kept, help="The session's id; the latest when left out.")] = None,
     store: StoreOption = None,
     app_name: AppOption = None,
     policy: PolicyOption = None,
@@ -85,6 +99,8 @@ def explain_command(
             latest = [c for c in opened.calls(CallFilter(app=app_name, limit=200)) if c.attribution.session]
             session = latest[-1].attribution.session if latest else None
         calls = opened.calls(CallFilter(app=app_name, session=session)) if session else ()
+        if session and not calls:  # a run of no session is listed under its own id
+            calls = opened.calls(CallFilter(app=app_name, run=session))
         if session is None or not calls:
             raise fail(f"no calls of session {session!r} in {opened.url}; see `runguard sessions`", Exit.FOUND_WRONG)
         found = explain(session, calls, opened.events(session=session))
@@ -195,7 +211,7 @@ def trips_command(
                 out.print("Nothing is stopped.")
             for event, count in render.folded(events):
                 times = f" ({count} times)" if count > 1 else ""
-                out.print(f"{render.when(event.at)} {event.kind}{times}: {event.message}", highlight=False, markup=False)
+                say(f"{render.when(event.at)} {event.kind}{times}: {event.message}")
 
         show(as_json, document, text)
 
@@ -217,12 +233,9 @@ def verify_command(
 
         def text() -> None:
             for one in found:
-                out.print(f"[red]{one.where}[/]: recorded {one.recorded}, recomputed {one.recomputed}")
+                out.print(f"[red]{shown(one.where)}[/]: recorded {one.recorded}, recomputed {one.recomputed}")
             if not found:
-                out.print(
-                    f"{opened.url}: {counts['entries']} entries and {counts['accounts']} accounts agree.",
-                    highlight=False,
-                )
+                say(f"{opened.url}: {counts['entries']} entries and {counts['accounts']} accounts agree.")
 
         show(as_json, document, text)
         if found:

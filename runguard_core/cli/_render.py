@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
 from runguard_core.budgets import in_units
 from runguard_core.calls import Certainty
+from runguard_core.cli._text import shown
 from runguard_core.ledger import AccountRow, CallRecord, Event, Latch, Unit
 from runguard_core.money import format_usd
 from runguard_core.reports import Explained, RunExplained, SessionRow, Spend, Turn
@@ -56,7 +56,7 @@ def print_spending(console: Console, rows: Sequence[Spend], by: str, whole: Spen
             table.add_section()
         share = row.nanos / whole.nanos if whole.nanos else 0.0
         table.add_row(
-            escape(row.key), format_usd(row.nanos), bar(share, 10), str(row.call_count), str(row.tool_count),
+            shown(row.key), format_usd(row.nanos), bar(share, 10), str(row.call_count), str(row.tool_count),
             f"{row.usage.input_tokens:,}", f"{row.usage.output_tokens:,}", certainty_note(row),
         )  # fmt: skip
     console.print(table)
@@ -76,8 +76,8 @@ def print_sessions(console: Console, rows: Sequence[SessionRow]) -> None:
         colour = {"stopped": "red", "running": "green"}.get(row.state, "default")
         tail = (format_usd(row.dead_tail_nanos) if row.dead_tail_nanos else "",) if has_tails else ()
         table.add_row(
-            escape(row.id), when(row.last_at), format_usd(row.spend.nanos), str(row.turn_count),
-            str(row.spend.tool_count), f"[{colour}]{row.state}[/]", *tail, escape(", ".join(sorted(row.agents))),
+            shown(row.id), when(row.last_at), format_usd(row.spend.nanos), str(row.turn_count),
+            str(row.spend.tool_count), f"[{colour}]{row.state}[/]", *tail, shown(", ".join(sorted(row.agents))),
         )  # fmt: skip
     console.print(table)
 
@@ -86,7 +86,7 @@ def print_explained(console: Console, found: Explained) -> None:
     """A waterfall of runs, tool loops and turns; then where each dollar went; then what stopped it."""
     spend = found.spend
     console.print(
-        f"Session [bold]{escape(found.session)}[/]: {format_usd(spend.nanos)} ({certainty_note(spend)}), "
+        f"Session [bold]{shown(found.session)}[/]: {format_usd(spend.nanos)} ({certainty_note(spend)}), "
         f"{spend.call_count} model calls, {spend.tool_count} tool calls, {spend.usage.input_tokens:,} tokens in, "
         f"{spend.usage.output_tokens:,} out",
         highlight=False,
@@ -96,7 +96,7 @@ def print_explained(console: Console, found: Explained) -> None:
         console.print(_run_tree(run, most), highlight=False)
     _print_origins(console, found)
     for event in found.stops:
-        console.print(f"[red]■[/] {when(event.at)} [bold]{event.kind}[/]: {escape(event.message)}", highlight=False)
+        console.print(f"[red]■[/] {when(event.at)} [bold]{event.kind}[/]: {shown(event.message)}", highlight=False)
 
 
 def dead_tail_note(nanos: int, of_nanos: int) -> str:
@@ -107,7 +107,7 @@ def dead_tail_note(nanos: int, of_nanos: int) -> str:
 
 def _run_tree(run: RunExplained, most: int) -> Tree:
     tail = dead_tail_note(run.dead_tail_nanos or 0, run.nanos)
-    tree = Tree(f"run {escape(run.id)}  {format_usd(run.nanos)}{tail}", guide_style="dim")
+    tree = Tree(f"run {shown(run.id)}  {format_usd(run.nanos)}{tail}", guide_style="dim")
     loops = {(agent, loop): (count, nanos) for agent, loop, count, nanos in run.loops()}
     current: tuple[str | None, int] | None = None
     branch = tree
@@ -115,7 +115,7 @@ def _run_tree(run: RunExplained, most: int) -> Tree:
         key = (turn.agent, turn.loop)
         if key != current:
             count, nanos = loops[key]
-            who = escape(turn.agent or "agent")
+            who = shown(turn.agent or "agent")
             branch = tree.add(f"[cyan]{who}[/], tool loop {turn.loop}: {count} turns, {format_usd(nanos)}")
             current = key
         _add_turn(branch, turn, most)
@@ -133,22 +133,22 @@ def _add_turn(branch: Tree, turn: Turn, most: int) -> None:
 def _model_line(call: CallRecord) -> str:
     settled = call.settlement
     if settled is None:
-        return f"{escape(call.name)} [yellow]in flight[/], {format_usd(call.quote_nanos or 0)} set aside"
+        return f"{shown(call.name)} [yellow]in flight[/], {format_usd(call.quote_nanos or 0)} set aside"
     usage = settled.usage
     tokens = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out" if usage else "no tokens known"
     cached = f" ({usage.cache_read_input_tokens:,} cached)" if usage and usage.cache_read_input_tokens else ""
     note = "" if settled.certainty is Certainty.EXACT else f" [yellow]{settled.certainty.value}[/]"
-    failed = f" [red]{escape(settled.error[:60])}[/]" if settled.error else ""
-    return f"{escape(call.name)} {tokens}{cached}{note}{failed}"
+    failed = f" [red]{shown(settled.error[:60])}[/]" if settled.error else ""
+    return f"{shown(call.name)} {tokens}{cached}{note}{failed}"
 
 
 def _tool_line(call: CallRecord) -> str:
     settled = call.settlement
     cost = f" {format_usd(call.cost_nanos)}" if call.cost_nanos else ""
     if settled is None:
-        return f"tool {escape(call.name)}{cost} [yellow]running[/]"
-    told = f"[red]{escape(settled.error[:60])}[/]" if settled.error else f"{settled.result_chars:,} chars"
-    return f"tool {escape(call.name)}{cost}: {told}"
+        return f"tool {shown(call.name)}{cost} [yellow]running[/]"
+    told = f"[red]{shown(settled.error[:60])}[/]" if settled.error else f"{settled.result_chars:,} chars"
+    return f"tool {shown(call.name)}{cost}: {told}"
 
 
 def _print_origins(console: Console, found: Explained) -> None:
@@ -163,7 +163,7 @@ def _print_origins(console: Console, found: Explained) -> None:
     for row in found.origins:
         again = f"{format_usd(row.again_nanos)} in {row.again_count} turns" if row.again_count else ""
         table.add_row(
-            escape(_origin(row.origin)),
+            shown(_origin(row.origin)),
             format_usd(row.nanos),
             bar(row.nanos / whole),
             format_usd(row.first_nanos),
@@ -197,7 +197,7 @@ def print_accounts(console: Console, rows: Sequence[tuple[str | None, AccountRow
         used = (row.balance.posted + row.balance.pending) / limit if limit else 0.0
         left = "" if limit is None else _amount(max(row.balance.available(limit), 0), unit)
         table.add_row(
-            escape(budget or "?"), escape(row.account.title), "" if limit is None else _amount(limit, unit),
+            shown(budget or "?"), shown(row.account.title), "" if limit is None else _amount(limit, unit),
             _amount(row.balance.posted, unit), _amount(row.balance.pending, unit), left,
             f"{bar(used, 8)} {used:.0%}" if limit else "", when(row.account.window_end) if row.account.window_end else "never",
         )  # fmt: skip
@@ -215,12 +215,12 @@ def print_latches(console: Console, latches: Sequence[Latch]) -> None:
         groups.setdefault(latch.account_key or latch.scope, []).append(latch)
     for latch, *others in groups.values():
         colour = "yellow" if latch.state.value == "half_open" else "red"
-        scope = escape(f"{latch.scope_kind}:{latch.scope_id}")
+        scope = shown(f"{latch.scope_kind}:{latch.scope_id}")
         until = f", until {when(latch.until)}" if latch.until else ""
         more = f" (and {len(others)} more runs for the same budget)" if others else ""
         console.print(
-            f"[{colour}]■[/] [bold]{scope}[/]{more} {latch.state.value} since {when(latch.since)}{until}, rule {latch.rule}, "
-            f"by {escape(latch.by)}\n  {escape(latch.reason)}",
+            f"[{colour}]■[/] [bold]{scope}[/]{more} {latch.state.value} since {when(latch.since)}{until}, "
+            f"rule {shown(latch.rule)}, by {shown(latch.by)}\n  {shown(latch.reason)}",
             highlight=False,
         )
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape as xml
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from runguard_core.cli._render import bar
 from runguard_core.cli._replay_render import dollars_of
+from runguard_core.cli._text import shown
 from runguard_core.replay import ReplaySum
 
 Points = Sequence[tuple[str, ReplaySum]]
@@ -46,7 +46,7 @@ def print_curve(console: Console, key: str, points: Points) -> None:
     most = max([saved_ratio(found) for _, found in points]) or 1.0
     worst = max([hit_ratio(found) or 0.0 for _, found in points]) or 1.0
     table = Table(title=f"{points[0][1].run_count:,} runs, {key} swept", title_justify="left", box=None, pad_edge=False)
-    table.add_column(escape(key.rpartition(".")[2]), justify="right", no_wrap=True)
+    table.add_column(shown(key.rpartition(".")[2]), justify="right", no_wrap=True)
     for name in ("stops", "healthy hit", "calls saved", "USD saved"):
         table.add_column(name, justify="right", overflow="fold")
     table.add_column(f"{of_what(points)} saved", no_wrap=True)
@@ -54,7 +54,7 @@ def print_curve(console: Console, key: str, points: Points) -> None:
     for value, found in points:
         hit = hit_ratio(found)
         table.add_row(
-            escape(value), f"{found.stop_count:,}", f"[bold red]{found.healthy_count}[/]" if found.healthy_count else "0",
+            shown(value), f"{found.stop_count:,}", f"[bold red]{found.healthy_count}[/]" if found.healthy_count else "0",
             f"{found.saved.call_count:,}", dollars_of(found.saved),
             f"[green]{bar(saved_ratio(found) / most, 10)}[/] {saved_ratio(found):5.1%}",
             "no run says" if hit is None else f"[red]{bar(hit / worst, 10)}[/] {hit:5.1%}",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from runguard_core.cli._text import shown
 from runguard_core.money import format_usd
 from runguard_core.replay import Played, ReplaySum, Tally, summed
 
@@ -48,12 +48,12 @@ def _cells(one: Played) -> tuple[str, ...]:
     well = {True: "yes", False: "no", None: ""}[one.went_well]
     if one.stop is None:
         warned = ", ".join(dict.fromkeys(warn.rule for warn in one.warns))
-        said = f"[yellow]warns: {escape(warned)}[/]" if warned else ""
-        return (escape(short(one.run_id)), f"- of {one.event_count}", said, "", f"- of {dollars(one)}", well)
+        said = f"[yellow]warns: {shown(warned)}[/]" if warned else ""
+        return (shown(short(one.run_id)), f"- of {one.event_count}", said, "", f"- of {dollars(one)}", well)
     saved = dollars_of(one.saved)
     colour = "red" if one.went_well else "default"
     return (
-        escape(short(one.run_id)), f"{one.stop.index} of {one.event_count}", f"[{colour}]{escape(one.stop.rule)}[/]",
+        shown(short(one.run_id)), f"{one.stop.index} of {one.event_count}", f"[{colour}]{shown(one.stop.rule)}[/]",
         f"{one.saved.call_count} of {one.whole.call_count}", f"{saved} of {dollars(one)}",
         "[bold red]HIT[/]" if one.went_well else well,
     )  # fmt: skip
@@ -83,7 +83,7 @@ def _print_rules(console: Console, found: ReplaySum) -> None:
         hit = f"[bold red]{row.healthy_count}[/]" if row.healthy_count else "0"
         stopped = (f"{row.stop_count}", hit, f"{row.saved.call_count:,}", f"{row.saved.tokens:,}", dollars_of(row.saved))
         shown = stopped if row.stop_count else ("", "", "", "", "")
-        table.add_row(escape(row.rule), *shown, f"{row.warn_count or ''}", f"{row.observed_count or ''}")
+        table.add_row(shown(row.rule), *shown, f"{row.warn_count or ''}", f"{row.observed_count or ''}")
     console.print(table)
 
 

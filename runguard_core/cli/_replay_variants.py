@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from runguard_core.cli._app import out, show, write_file
 from runguard_core.cli._bars import bar
 from runguard_core.cli._replay_curve import curve_svg, print_curve
 from runguard_core.cli._replay_render import dollars_of, short
+from runguard_core.cli._text import shown
 from runguard_core.money import format_usd
 from runguard_core.policy import Policy, load_policy, sweep_values, with_value
 from runguard_core.replay import Played, Recording, ReplaySum, Stop, play_each, sum_json, summed
@@ -107,7 +107,7 @@ def _print_sides(variants: Sequence[Variant]) -> None:
     table = Table(title=f"{sums[0].run_count:,} runs under two policies", title_justify="left", box=None, pad_edge=False)
     table.add_column("", overflow="fold")
     for one in variants:
-        table.add_column(escape(one.title), justify="right", overflow="fold")
+        table.add_column(shown(one.title), justify="right", overflow="fold")
     rows: list[tuple[str, list[str]]] = [
         ("runs stopped", [f"{found.stop_count:,}" for found in sums]),
         (f"of {sums[0].well_count:,} that went well", [_hit(found) for found in sums]),
@@ -118,7 +118,7 @@ def _print_sides(variants: Sequence[Variant]) -> None:
     rules = sorted({row.rule for found in sums for row in found.rules if row.stop_count})
     for rule in rules:
         counts = [next((row.stop_count for row in found.rules if row.rule == rule), 0) for found in sums]
-        rows.append((f"stopped by {escape(rule)}", [f"{count:,}" for count in counts]))
+        rows.append((f"stopped by {shown(rule)}", [f"{count:,}" for count in counts]))
     for name, cells in rows:
         table.add_row(name, *cells)
     out.print(table)
@@ -137,14 +137,14 @@ def print_differences(differing: Sequence[Difference], titles: Sequence[str], li
     table.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column("went well", no_wrap=True)
     for title in titles:
-        table.add_column(escape(title), overflow="fold")
+        table.add_column(shown(title), overflow="fold")
     for one in sorted(differing, key=lambda one: one.went_well is not True)[:limit]:
         well = {True: "[green]yes[/]", False: "no", None: ""}[one.went_well]
-        table.add_row(escape(short(one.run_id)), well, _place(one.old), _place(one.new))
+        table.add_row(shown(short(one.run_id)), well, _place(one.old), _place(one.new))
     out.print(table)
     if len(differing) > limit:
         out.print(f"... and {len(differing) - limit:,} more (--limit)", style="dim", highlight=False)
 
 
 def _place(stop: Stop | None) -> str:
-    return "passes" if stop is None else f"{escape(stop.rule)} at {stop.index}"
+    return "passes" if stop is None else f"{shown(stop.rule)} at {stop.index}"

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from runguard_core.budgets import parse_limit
 from runguard_core.cli import _render as render
 from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, err, errors, fail
 from runguard_core.cli._guarding import RUN_TAG
+from runguard_core.cli._text import shown
 from runguard_core.ids import new_id
 from runguard_core.ledger import CallFilter, CallRecord
 from runguard_core.money import format_usd
@@ -142,7 +142,7 @@ def _print_bill(calls: list[CallRecord], facts: dict[str, Any], url: str | None,
         return
     err.rule("RunGuard", align="left", style="dim")
     if facts.get("stopped"):
-        err.print(f"[bold red]Stopped before the next request.[/] {escape(facts['stopped'])}", highlight=False)
+        err.print(f"[bold red]Stopped before the next request.[/] {shown(facts['stopped'])}", highlight=False)
     if not calls:
         _warn_unmetered(facts)
         return
@@ -152,8 +152,8 @@ def _print_bill(calls: list[CallRecord], facts: dict[str, Any], url: str | None,
         highlight=False,
     )
     for row in spending(calls, "model", UTC):
-        err.print(f"  {escape(row.key)}: {format_usd(row.nanos)} in {row.call_count} calls", highlight=False)
-    latest = escape(sessions[-1])
+        err.print(f"  {shown(row.key)}: {format_usd(row.nanos)} in {row.call_count} calls", highlight=False)
+    latest = shown(sessions[-1])
     ways = [f"runguard explain {latest} --store {url}"]
     if facts.get("stopped"):
         ways += [f"runguard trips --store {url}", 'runguard run --budget "MORE USD" -- ...']

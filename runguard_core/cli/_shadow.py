@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from runguard_core.cli import _render as render
 from runguard_core.cli._app import AppOption, JsonOption, PolicyOption, StoreOption, app, ledger, out, show
 from runguard_core.cli._reading import SinceOption, since_of
+from runguard_core.cli._text import shown
 from runguard_core.ledger import CallFilter
 from runguard_core.money import format_usd
 from runguard_core.reports import Grade, Sign, grade, grade_json
@@ -59,15 +59,15 @@ def print_grades(console: Console, rows: Sequence[Grade], runs: int) -> None:
             console.print(_line(sign), highlight=False)
     for row in rows:
         if row.proposal:
-            console.print(f"[yellow]▸[/] [bold]{escape(row.rule)}[/] was {escape(row.proposal)}", highlight=False)
+            console.print(f"[yellow]▸[/] [bold]{shown(row.rule)}[/] was {shown(row.proposal)}", highlight=False)
 
 
 def _cells(row: Grade) -> tuple[str, ...]:
     watched = (f"{row.would_count}", f"{row.finished_count}", format_usd(row.saved_nanos)) if row.would_count else ("", "", "")
     if not row.stop_count:
-        return (escape(row.rule), *watched, "", "", "")
+        return (shown(row.rule), *watched, "", "", "")
     share = f"{row.override_count} ({row.override_ratio or 0:.0%})"
-    return (escape(row.rule), *watched, f"{row.stop_count}", share, f"{row.vindicated_count}")
+    return (shown(row.rule), *watched, f"{row.stop_count}", share, f"{row.vindicated_count}")
 
 
 def _line(sign: Sign) -> str:
@@ -75,5 +75,5 @@ def _line(sign: Sign) -> str:
     ended = {True: "[green]finished[/]", False: "did not finish", None: "made no further call"}[sign.finished]
     way = ", overridden" if sign.overridden_by is not None else ""
     cost = f", {format_usd(sign.later_nanos)} after it" if sign.is_observed else ""
-    whose = escape(event.session or event.run or "")
-    return f"[red]■[/] {render.when(event.at)} {whose}: {escape(event.message)}{way}; {ended}{cost}"
+    whose = shown(event.session or event.run or "")
+    return f"[red]■[/] {render.when(event.at)} {whose}: {shown(event.message)}{way}; {ended}{cost}"

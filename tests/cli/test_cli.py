@@ -157,3 +157,43 @@ def test_a_corrupt_ledger_is_one_sentence(ledger: Guard) -> None:
     for extra in ("-wal", "-shm"):
         Path(f"{default_path('shop')}{extra}").unlink(missing_ok=True)
     assert "aside" in run("sessions", code=3)
+
+
+@pytest.mark.parametrize("since", ["999999999d", "yesterday", "3 calls", "2026-13-01", "0001-01-01T00:00+14:00"])
+def test_times_that_cannot_be_are_usage_errors(ledger: Guard, since: str) -> None:
+    """Or the beginning of time; no traceback."""
+    found = runner.invoke(app, ["sessions", "--since", since])
+    assert found.exit_code == (0 if since.startswith("0001") else 2), found.output
+    assert isinstance(found.exception, SystemExit | None)
+
+
+def test_a_call_of_no_session_is_explained_by_the_id_it_is_listed_under() -> None:
+    """What `sessions` lists, `explain` explains."""
+    guard = Guard(app="bare")
+    guard.model_call("gpt-4o-mini", prompt="x").post(Usage(input_tokens=9, output_tokens=1))
+    guard.close()
+    (row,) = document("sessions")["sessions"]
+    assert document("explain", row["session"])["spend"]["call_count"] == 1
+
+
+def test_the_kill_switch_of_a_ledger_of_several_apps_asks_which(tmp_path: Path) -> None:
+    """Stopping an app that nobody runs would stop nothing, and say it did."""
+    url = f"sqlite:///{tmp_path / 'both.db'}"
+    for name in ("one", "two"):
+        guard = Guard(app=name, store=url)
+        guard.model_call("gpt-4o-mini", prompt="x").void()
+        guard.close()
+    assert "one, two" in run("kill", "--reason", "x", "--store", url, code=2)
+    assert "--app one" in run("kill", "--reason", "x", "--store", url, "--app", "one")
+    assert [latch["scope"] for latch in document("trips", "--store", url)["latches"]] == ["app:one"]
+    assert "several apps" in run("reset", "app", "--reason", "x", "--store", url, code=2)
+
+
+def test_policy_check_looks_into_every_environment_and_notes_what_looks_misspelt() -> None:
+    """A mistake in [env.prod] is found before production chooses it."""
+    Path("runguard.toml").write_text("[env.prod]\nmode = 'enfroce'\n[env.dev]\nmode = 'off'")
+    assert "with [env.prod]: mode: expected 'enforce'" in " ".join(run("policy", "check", code=2).split())
+    Path("runguard.toml").write_text("[[budgets]]\nname = 'b'\nlimit = 1\nwhere = { agnet = 'x' }\n[env.dev]\nmode = 'off'")
+    found = document("policy", "check")
+    assert (found["environments"], len(found["notes"])) == (["dev"], 1)
+    assert "did you mean 'agent'" in run("policy", "check")

@@ -54,6 +54,9 @@ def serve() -> Iterator[tuple[str, dict[str, bytes]]]:
 def test_a_refreshed_list_is_used_by_the_next_guard(serve: tuple[str, dict[str, bytes]]) -> None:
     """And shown with its price."""
     assert "1 models" in run("prices", "--refresh", "--url", serve[0])
+    refreshed = document("prices", "acme-1", "--refresh", "--url", serve[0])
+    assert "1 models" in refreshed["refreshed"]
+    assert "1 models" in document("prices", "--refresh", "--url", serve[0])["refreshed"]
     assert document("prices", "acme-1")["usd_per_mtok"]["standard"]["input"] == "7"
     guard = Guard(app="x", store="memory://", max_cost_per_session_usd="1")
     call = guard.model_call("acme-1", prompt="x" * 400)
