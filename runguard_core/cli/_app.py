@@ -99,9 +99,10 @@ def ledger(store: str | None, app_name: str | None, policy: Path | None) -> Iter
 
 def _default_url(app_name: str | None, policy: Policy) -> str:
     if app_name is None and policy.file is None and policy.content.app == "default":
-        found = sorted(state_directory().glob("*.db"), key=lambda p: p.stat().st_mtime) if state_directory().is_dir() else []
+        # files only: a link to a ledger that is gone is none
+        found = [path for path in state_directory().glob("*.db") if path.is_file()]
         if found:
-            return f"sqlite:///{found[-1]}"
+            return f"sqlite:///{max(found, key=lambda path: path.stat().st_mtime)}"
     return f"sqlite:///{default_path(app_name or policy.content.app)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -17,6 +18,8 @@ from runguard_core.policy import load_policy
 
 #: Tag that every call of one `runguard run` carries, whatever session its framework names.
 RUN_TAG = "runguard_run"
+#: Set in guarded processes: those they start may be other programs' Pythons, without RunGuard.
+INSIDE = "RUNGUARD_RUN_INSIDE"
 
 
 def guard_this_process() -> Guard:
@@ -30,15 +33,18 @@ def guard_this_process() -> Guard:
         budget = Budget(limit, name="run --budget", where={RUN_TAG: run})
         rules = replace(rules, budgets=(*rules.budgets, budget))
     guard = Guard(rules=rules, store=policy.content.store)
+    if guard.store.url != "memory://":
+        env["RUNGUARD_STORE"] = guard.store.url  # processes started from here, in whatever directory, share the ledger
+    env[INSIDE] = "1"
     report(store=guard.store.url, hooked=list(guard.install()))
     _catch_stops()
     return guard
 
 
 def report(**facts: Any) -> None:
-    """Tell the parent something: one JSON line in its report file."""
+    """Tell `runguard run` something: one JSON line in its report file, which is gone once it has ended."""
     line = json.dumps(facts) + "\n"
-    with Path(os.environ["RUNGUARD_RUN_REPORT"]).open("a", encoding="utf-8") as file:
+    with contextlib.suppress(OSError), Path(os.environ["RUNGUARD_RUN_REPORT"]).open("a", encoding="utf-8") as file:
         file.write(line)
 
 

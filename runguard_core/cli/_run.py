@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -51,21 +53,28 @@ def run_command(
             parse_limit(budget, key="--budget")
         loaded = load_policy(policy)
     run, started = new_id(), datetime.now(UTC)
-    name = app_name or (loaded.content.app if loaded.content.app != "default" else _app_of(command))
+    name = app_name or (loaded.content.app if loaded.content.app != "default" else app_of(command))
     with tempfile.TemporaryDirectory(prefix="runguard-") as folder:
         path = Path(folder) / "report"
-        env = _environment(run, session or f"run-{run}", budget, store, name, policy, path)
+        env = _environment(run, session or f"run-{run}", budget, store, name, loaded.file, path)
         code = _wait(_program(command), env)
         facts = _facts(path)
     calls, url = _calls(facts, run, started, name)
     _print_bill(calls, facts, url, as_json=as_json, code=code)
-    raise typer.Exit(Exit.STOPPED if "stopped" in facts else code)
+    raise typer.Exit(_exit_code(facts, code))
 
 
-def _app_of(command: Sequence[str]) -> str:
-    """The program's name stands for the app where no policy names one."""
-    script = next((part for part in command[1:] if not part.startswith("-")), command[0])
-    return Path(script).stem or "default"
+def app_of(command: Sequence[str]) -> str:
+    """The program's name stands for the app where no policy names one: its script, its module, else the command itself."""
+    first, *rest = command
+    is_python = Path(first).name.startswith("python")
+    script = next((part for part in rest if part.endswith(".py")), None)
+    if script is None and is_python and "-m" in rest[:-1]:
+        script = rest[rest.index("-m") + 1]
+    if script is None and is_python and "-c" not in rest:
+        values = {index + 1 for index, part in enumerate(rest) if part in {"-X", "-W"}}
+        script = next((part for index, part in enumerate(rest) if not part.startswith("-") and index not in values), None)
+    return Path(script or first).stem or "default"
 
 
 def _program(command: Sequence[str]) -> list[str]:
@@ -75,8 +84,9 @@ def _program(command: Sequence[str]) -> list[str]:
 
 
 def _environment(
-    run: str, session: str, budget: str | None, store: str | None, name: str, policy: Path | None, report: Path
+    run: str, session: str, budget: str | None, store: str | None, name: str, policy: str | None, report: Path
 ) -> dict[str, str]:
+    """What the program's processes are guarded by, in whatever directory they run."""
     env = dict(os.environ)
     paths = [str(_BOOTSTRAP), *filter(None, [env.get("PYTHONPATH")])]
     env |= {
@@ -86,7 +96,7 @@ def _environment(
     optional = {
         "RUNGUARD_RUN_BUDGET": budget,
         "RUNGUARD_STORE": store,
-        "RUNGUARD_POLICY": str(policy) if policy else None,
+        "RUNGUARD_POLICY": policy and str(Path(policy).resolve()),
     }
     return env | {key: value for key, value in optional.items() if value}
 
@@ -111,8 +121,14 @@ def _facts(path: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if path.exists():
         for line in path.read_text("utf-8").splitlines():
-            facts |= json.loads(line)
+            with contextlib.suppress(ValueError):  # a process that was killed while it wrote
+                facts |= json.loads(line)
     return facts
+
+
+def _exit_code(facts: dict[str, Any], code: int) -> int:
+    """The program's own, 4 when a stop ended it; a stop of a process it started, and that it dealt with, did not."""
+    return Exit.STOPPED if code and "stopped" in facts else code
 
 
 def _calls(facts: dict[str, Any], run: str, started: datetime, name: str) -> tuple[list[CallRecord], str | None]:
@@ -134,15 +150,17 @@ def _print_bill(calls: list[CallRecord], facts: dict[str, Any], url: str | None,
     sessions = list(dict.fromkeys(call.attribution.session or "" for call in calls))
     if as_json:
         document = {
-            "exit_code": Exit.STOPPED if "stopped" in facts else code, "ledger": url, "sessions": sessions,
+            "exit_code": _exit_code(facts, code), "ledger": url, "sessions": sessions,
             "total": spend_json(whole), "by_model": [spend_json(row) for row in spending(calls, "model", UTC)],
-            "stopped": facts.get("stopped"),
+            "stopped": facts.get("stopped"), "unguarded": facts.get("unguarded"),
         }  # fmt: skip
         err.print_json(json.dumps(document))
         return
     err.rule("RunGuard", align="left", style="dim")
     if facts.get("stopped"):
         err.print(f"[bold red]Stopped before the next request.[/] {shown(facts['stopped'])}", highlight=False)
+    if "unguarded" in facts:
+        err.print(f"[bold yellow]Not guarded:[/] {shown(facts['unguarded'])}")
     if not calls:
         _warn_unmetered(facts)
         return
@@ -153,21 +171,21 @@ def _print_bill(calls: list[CallRecord], facts: dict[str, Any], url: str | None,
     )
     for row in spending(calls, "model", UTC):
         err.print(f"  {shown(row.key)}: {format_usd(row.nanos)} in {row.call_count} calls", highlight=False)
-    latest = shown(sessions[-1])
-    ways = [f"runguard explain {latest} --store {url}"]
+    place = f"--store {shlex.quote(str(url))}"
+    ways = [f"runguard explain {shlex.quote(sessions[-1])} {place}"]
     if facts.get("stopped"):
-        ways += [f"runguard trips --store {url}", 'runguard run --budget "MORE USD" -- ...']
-    err.print("Next: " + "\n      ".join(ways), highlight=False, soft_wrap=True)
+        ways += [f"runguard trips {place}", 'runguard run --budget "MORE USD" -- ...']
+    err.print("Next: " + "\n      ".join(shown(way) for way in ways), soft_wrap=True)
 
 
 def _warn_unmetered(facts: dict[str, Any]) -> None:
     hooked = ", ".join(facts.get("hooked", [])) or "none"
     if facts.get("store") == "memory://":
         err.print("[yellow]The ledger was in memory only: there is no bill.[/] Name a file with --store.")
-    elif "store" not in facts:
+    elif "store" not in facts and "unguarded" not in facts:
         err.print("[bold yellow]Nothing was guarded:[/] the program is not Python, or started with -S, -I or -E.")
-    else:
+    elif "store" in facts:
         err.print(
-            f"[bold yellow]Nothing was metered.[/] The program made no call that RunGuard can see (hooked: {hooked}). "
-            "Does it use LangChain, in this environment?"
+            f"[bold yellow]Nothing was metered.[/] The program made no call that RunGuard can see (hooked: {shown(hooked)}). "
+            "Does it use one of them, in this environment? `runguard doctor` tells what is here."
         )

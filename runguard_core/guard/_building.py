@@ -16,7 +16,7 @@ from runguard_core.attribution import Attribution, clean
 from runguard_core.budgets import Budget, Limit, Mode
 from runguard_core.clock import Clock
 from runguard_core.detectors import Fingerprint
-from runguard_core.errors import InvalidAmountError, PolicyError, PriceDataError
+from runguard_core.errors import InvalidAmountError, PolicyError, PriceDataError, StoreError
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._engine import Engine
 from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
@@ -162,10 +162,12 @@ def price_file() -> Path:
 
 def load_refreshed_prices() -> None:
     """Use the list that `runguard prices --refresh` left, if there is one; a damaged one is said and passed over."""
-    path = price_file()
     try:
+        path = price_file()
         if path.is_file():
             use_price_list(read_price_list(path.read_bytes(), file=str(path)))
+    except StoreError:
+        return  # no home: nothing was ever kept
     except (OSError, PriceDataError) as error:
         _log.warning("RunGuard prices by the list it was installed with: %s", error)
 
@@ -177,7 +179,7 @@ def kill_file_of(app: str) -> Path | None:
         return Path(named)
     try:
         return state_directory() / f"{file_name(app)}.kill"
-    except OSError:
+    except (OSError, StoreError):
         return None
 
 

@@ -33,10 +33,21 @@ def open_store(url: str) -> Store:
 
 
 def state_directory() -> Path:
-    """Where default ledgers live: RUNGUARD_STATE_DIR, or the user's state directory."""
+    """Where default ledgers live: RUNGUARD_STATE_DIR, or the user's state directory.
+
+    Raises:
+        StoreUnavailableError: the user has no home (a container's numbered user, for example).
+    """
     named = os.environ.get("RUNGUARD_STATE_DIR")
     if named:
         return Path(named)
+    try:
+        return _users_own()
+    except RuntimeError as error:
+        raise StoreUnavailableError("the default ledger", str(error), "set RUNGUARD_STATE_DIR or name a store") from None
+
+
+def _users_own() -> Path:
     try:
         from platformdirs import user_state_path  # noqa: PLC0415  only where the default is used
     except ImportError:
@@ -54,8 +65,8 @@ def default_path(app: str) -> Path:
 
 def open_default(app: str) -> Store:
     """The app's own file; memory, with a warning, where it cannot be written."""
-    path = default_path(app)
     try:
+        path = default_path(app)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return SqliteStore(str(path))
     except (StoreError, OSError) as error:

@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from runguard_core.cli._run import app_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -61,6 +64,62 @@ def test_programs_that_cannot_be_guarded_are_said_so(tmp_path: Path) -> None:
     assert (missing.returncode, "cannot run" in missing.stderr) == (2, True)
     bad = runguard("run", "--budget", "5 bananas", "--", "true")
     assert (bad.returncode, "--budget" in bad.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("python agent.py --fast x.csv", "agent"),
+        ("python3 -m pkg.agent", "pkg"),
+        ("python -X dev agent", "agent"),
+        ("python", "python"),
+        ("uv run bots/agent.py", "agent"),
+        ("poetry run serve", "poetry"),
+        ("/usr/bin/true", "true"),
+    ],
+)
+def test_the_app_is_named_after_the_program(command: str, name: str) -> None:
+    """A ledger each."""
+    assert app_of(command.split()) == name
+
+
+def test_code_on_the_command_line_is_no_name() -> None:
+    """It would stand in the ledger and in a file's name."""
+    assert app_of(["python3", "-c", "import secrets"]) == "python3"
+
+
+def test_another_python_that_a_guarded_program_starts_is_left_in_peace_and_told(tmp_path: Path) -> None:
+    """A tool's own environment has no RunGuard; as the program itself it is not run."""
+    venv.create(tmp_path / "other", symlinks=True)
+    other = str(tmp_path / "other" / "bin" / "python")
+    text = f"import subprocess; print(subprocess.run([{other!r}, '-c', 'print(42)']).returncode)"
+    done = runguard("run", "--", "python", program(tmp_path, text))
+    assert (done.returncode, done.stdout.split()) == (0, ["42", "0"])
+    assert "Not guarded" in done.stderr
+    first = runguard("run", "--", other, "-c", "print(42)")
+    assert (first.returncode, first.stdout) == (3, "")
+    assert "No module named 'runguard_core'" in first.stderr
+
+
+def test_processes_in_other_directories_share_policy_and_ledger(tmp_path: Path) -> None:
+    """Relative names would be other files there: a fresh budget for every directory."""
+    (tmp_path / "runguard.toml").write_text('store = "sqlite:///rel.db"')
+    text = "import os; print(os.environ['RUNGUARD_POLICY'], os.environ['RUNGUARD_STORE'])"
+    done = runguard("run", "--", "python", program(tmp_path, text))
+    assert done.stdout.split() == [str(tmp_path / "runguard.toml"), f"sqlite:///{tmp_path / 'rel.db'}"], done.stderr
+
+
+@pytest.mark.parametrize(("ending", "code"), [("", 0), ("raise SystemExit(7)", 4)])
+def test_a_stop_that_the_program_dealt_with_did_not_end_it(tmp_path: Path, ending: str, code: int) -> None:
+    """A process it started was stopped, and it went on."""
+    text = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", "from runguard_core import StoppedError; raise StoppedError('enough')"])
+{ending}
+"""
+    done = runguard("run", "--json", "--", "python", program(tmp_path, text))
+    bill = json.loads(done.stderr[done.stderr.index("{") :])
+    assert (done.returncode, bill["exit_code"], bill["stopped"]) == (code, code, "enough")
 
 
 def test_a_sitecustomize_of_the_users_still_runs(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from runguard_core import Guard, Outcome, OutcomeKind, StoppedError, ToolCall, Usage
@@ -172,6 +173,21 @@ def test_a_folder_that_cannot_be_used_falls_back_to_memory_with_a_warning(
         assert isinstance(open_default("x"), MemoryStore)
     with pytest.raises(StoreUnavailableError):
         open_store(f"sqlite:///{blocked}/x/l.db")
+
+
+def test_a_user_without_a_home_gets_memory_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's numbered user: the program runs, the warning says what to set."""
+
+    def homeless(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("RUNGUARD_STATE_DIR")
+    monkeypatch.setattr(platformdirs, "user_state_path", homeless)
+    with pytest.warns(RuntimeWarning, match="RUNGUARD_STATE_DIR"):
+        guard = Guard(app="x", daily_budget_usd=1)
+    assert isinstance(guard.store, MemoryStore)
+    guard.model_call("gpt-4o-mini", prompt="x").void()
+    guard.close()
 
 
 @pytest.mark.parametrize("url", ["redis://localhost", "postgresql://x", "nonsense", "sqlite://x", "sqlite:///", "mysql://x"])

@@ -1,11 +1,14 @@
 """Put first on PYTHONPATH by `runguard run`: guards an unchanged program from its first line.
 
-Python imports the first `sitecustomize` it finds; the one that would have been found without us is imported after.
+Python imports the first `sitecustomize` it finds; the one that would have been found without us is imported after. A Python
+without RunGuard (a tool's, the system's) that a guarded program starts runs on unguarded, and the bill says so; as the program
+itself it is not run.
 """
 
 import contextlib
 import importlib.machinery
 import importlib.util
+import json
 import os
 import sys
 
@@ -28,7 +31,11 @@ if os.environ.get("RUNGUARD_RUN_REPORT"):
         from runguard_core.cli._guarding import guard_this_process
 
         guard_this_process()
-    except Exception as error:  # noqa: BLE001  a guard that cannot start must say so, and the policy decides
+    except Exception as error:  # noqa: BLE001  a guard that cannot start must say so
+        reason = f"{sys.executable}: {error}"
         with contextlib.suppress(Exception):
-            sys.stderr.write(f"runguard: could not guard this process: {error}\n")
-        os._exit(3)
+            with open(os.environ["RUNGUARD_RUN_REPORT"], "a", encoding="utf-8") as file:  # noqa: PTH123
+                file.write(json.dumps({"unguarded": reason}) + "\n")
+            sys.stderr.write(f"runguard: could not guard this process: {reason}\n")
+        if getattr(error, "name", None) != "runguard_core" or not os.environ.get("RUNGUARD_RUN_INSIDE"):
+            os._exit(3)
