@@ -112,7 +112,7 @@ def write_file(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise fail(f"{path} cannot be written: {error.strerror}", Exit.USAGE) from None
-    err.print(f"Wrote {_plain(str(path))}.", highlight=False, soft_wrap=True)
+    err.print(f"Wrote {shown(str(path))}.", soft_wrap=True)
 
 
 def show(as_json: bool, document: Any, text: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from runguard_core.cli._acting import guard_on
 from runguard_core.cli._app import AppOption, Exit, PolicyOption, StoreOption, app, err, fail, ledger, write_file
+from runguard_core.cli._text import shown
 from runguard_core.events import RUN_TRIPPED
 from runguard_core.ledger import CallFilter, CallRecord, Store
 from runguard_core.replay import incident_json, recordings_of
@@ -63,6 +64,6 @@ def _write(output: Path | None, text: str) -> None:
             output.write_bytes(gzip.compress(text.encode()))
         except OSError as error:
             raise fail(f"{output} cannot be written: {error.strerror}", Exit.USAGE) from None
-        err.print(f"Wrote {output}.", highlight=False, markup=False)
+        err.print(f"Wrote {shown(str(output))}.", soft_wrap=True)
     else:
         write_file(output, text)

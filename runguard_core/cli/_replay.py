@@ -17,6 +17,7 @@ from runguard_core.cli._app import AppOption, Exit, PolicyOption, StoreOption, a
 from runguard_core.cli._bars import bar
 from runguard_core.cli._reading import SinceOption, since_of
 from runguard_core.cli._replay_variants import compare, sweep
+from runguard_core.cli._text import shown
 from runguard_core.ledger import CallFilter
 from runguard_core.policy import load_policy
 from runguard_core.replay import (
@@ -49,8 +50,7 @@ class Skipped:
     def say(self) -> None:
         """On standard error, how many and the first of them."""
         if self.errors:
-            first = str(self.errors[0]).replace("[", r"\[")
-            err.print(f"[yellow]runguard:[/] {len(self.errors)} lines were skipped, the first: {first}", highlight=False)
+            err.print(f"[yellow]runguard:[/] {len(self.errors)} lines were skipped, the first: {shown(str(self.errors[0]))}")
 
 
 @app.command("replay")

@@ -82,8 +82,8 @@ def _print_rules(console: Console, found: ReplaySum) -> None:
     for row in found.rules:
         hit = f"[bold red]{row.healthy_count}[/]" if row.healthy_count else "0"
         stopped = (f"{row.stop_count}", hit, f"{row.saved.call_count:,}", f"{row.saved.tokens:,}", dollars_of(row.saved))
-        shown = stopped if row.stop_count else ("", "", "", "", "")
-        table.add_row(shown(row.rule), *shown, f"{row.warn_count or ''}", f"{row.observed_count or ''}")
+        cells = stopped if row.stop_count else ("", "", "", "", "")
+        table.add_row(shown(row.rule), *cells, f"{row.warn_count or ''}", f"{row.observed_count or ''}")
     console.print(table)
 
 

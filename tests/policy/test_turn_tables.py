@@ -63,7 +63,7 @@ def test_an_empty_file_has_the_defaults_of_the_code(tmp_path: Path) -> None:
     [
         ("[detectors.overflow]\nwarn_share = 1", "detectors.overflow.warn_share", "did you mean 'warn_ratio'"),
         ("[detectors.rate_limit]\nstop_after = 0", "detectors.rate_limit.stop_after", "greater than or equal to 1"),
-        ('[detectors.context_growth]\nstop_tokens = "many"', "detectors.context_growth.stop_tokens", "valid integer"),
+        ('[detectors.context_growth]\nstop_tokens = "many"', "detectors.context_growth.stop_tokens", "a whole number"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, key: str, said: str) -> None:
