@@ -29,9 +29,10 @@ def plain(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     pytester.makeini("[pytest]\naddopts = --strict-markers -W error\nasyncio_default_fixture_loop_scope = function")
 
 
-def ran(pytester: pytest.Pytester, body: str, *args: str) -> pytest.RunResult:
+def ran(pytester: pytest.Pytester, body: str, *args: str, apart: bool = False) -> pytest.RunResult:
+    """`apart`: in a process of its own, where no other test has hooked a framework."""
     pytester.makepyfile(test_agent=AGENT + body)
-    return pytester.runpytest_inprocess(*RUN, *args)
+    return pytester.runpytest_subprocess(*RUN, *args) if apart else pytester.runpytest_inprocess(*RUN, *args)
 
 
 def test_a_test_within_its_limits_passes(pytester: pytest.Pytester) -> None:
@@ -226,6 +227,7 @@ def test_unmarked():
     call()
     assert len(own.store.calls(CallFilter())) == 1
 """,
+        apart=True,
     )
     found.assert_outcomes(passed=1, failed=1)
     found.stdout.fnmatch_lines(["*- it used 750 tokens, at most 700 tokens are allowed*"])
