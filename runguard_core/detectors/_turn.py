@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 _CHAT = frozenset({"chat", "text_completion"})
 #: Statuses that say "not now": too many requests, overloaded.
 REFUSING_STATUSES = frozenset({429, 503, 529})
-#: Messages that a round of a tool loop adds at least: the answer that asks for the tool, and its result.
-_ROUND_MESSAGES = 2
 #: A summary is longer than the average of the messages that it replaces, by this factor at least.
 _SUMMARY_RATIO = 1.25
 #: Errors that say so by their name, where no status was seen.
@@ -160,9 +158,11 @@ class Turn:
     def missing_count(self, was: Turn) -> int:
         """How many messages of the prompt before are missing at least, with nothing in their place, while a tool loop goes on.
 
-        A loop that goes on has an answer and a result more than before, if not more.
+        A loop that goes on has an answer and a result more than before. Only where the system prompt is gone is a result expected
+        for each of the tools that were asked for: some clients put the results of one round into one message.
         """
-        missing = was.message_count + _ROUND_MESSAGES - self.message_count
+        results = len(was.tool_names) if was.system_chars and not self.system_chars else 1
+        missing = was.message_count + 1 + max(1, results) - self.message_count
         if missing <= 0 or not self.after_tool or self.chars == was.chars or not was.is_answered or self._is_summary_of(was):
             return 0
         return missing

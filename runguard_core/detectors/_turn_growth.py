@@ -19,6 +19,9 @@ _STOP_FLOOR_TOKENS = 30_000
 #: A full window so few turns ahead is worth a word, once this share of it is used.
 _NEAR_TURNS = 5
 _NEAR_RATIO = 0.5
+#: A prompt still grows when it is longer by this share a turn: it would double in fifty turns. Fewer turns make no trend.
+_GROWS_RATIO = 0.02
+_TREND_TURNS = 6
 _CLIFF = "cliff"
 
 
@@ -27,7 +30,7 @@ class ContextGrowth(TurnDetector):
     """Each turn sends again what the ones before sent.
 
     Attributes:
-        warn_tokens, warn_ratio: announced once a prompt has so many tokens and is so many times the first one.
+        warn_tokens, warn_ratio: announced once a prompt has so many tokens and is so many times the first one, and still grows.
         surge_warn_after: turns in a row that each grew by a quarter more than the one before: announced.
         stop_after: so many of them; the prompt is not sent.
         stop_tokens: a prompt of more is not sent, however it came about; None: no such limit.
@@ -86,12 +89,12 @@ class ContextGrowth(TurnDetector):
 
     def _size(self, strand: Strand, turn: Turn) -> Verdict | None:
         """Large and grown, or a full window a few turns ahead."""
+        window, growth = turn.window_tokens({}), strand.growth_tokens(turn.tokens)
         is_large = turn.tokens >= self.warn_tokens and turn.tokens >= self.warn_ratio * strand.first_tokens
-        window = turn.window_tokens({})
-        if not is_large and (window is None or turn.tokens < _NEAR_RATIO * window):
-            return None
-        left = turns_until(turn.tokens + turn.answer_tokens, window, strand.growth_tokens(turn.tokens))
-        if not is_large and (left is None or left > _NEAR_TURNS):
+        is_trend = growth >= _GROWS_RATIO * turn.tokens and strand.turn_count + 1 >= _TREND_TURNS
+        left = turns_until(turn.tokens + turn.answer_tokens, window, growth)
+        is_near = window is not None and turn.tokens >= _NEAR_RATIO * window and left is not None and left <= _NEAR_TURNS
+        if not (is_large and is_trend) and not is_near:
             return None
         evidence, figures = growth_sentence(strand, turn, window)
         return self._warning(evidence, figures)

@@ -11,9 +11,9 @@ from runguard_core.detectors._turn_history import TurnHistory
 from runguard_core.detectors._verdict import Severity, Verdict
 
 #: How far a prompt may be beyond the window before it is stopped: a projection from what the provider counted for the turn
-#: before is good to a few per cent, an estimate from characters alone to a third.
+#: before is good to a few per cent, an estimate from characters alone to a half.
 _MEASURED_SLACK_RATIO = 1.02
-_ESTIMATED_SLACK_RATIO = 1.35
+_ESTIMATED_SLACK_RATIO = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Overflow(TurnDetector):
         window = turn.window_tokens(self.window_tokens)
         if window is None or needed < self.warn_ratio * window or not turn.is_chat:
             return None
-        if needed <= window and turns.run.is_said(self.rule):
+        if is_disproved(window, turn.previous) or (needed <= window and turns.run.is_said(self.rule)):
             return None
         slack = _MEASURED_SLACK_RATIO if turn.is_measured else _ESTIMATED_SLACK_RATIO
         is_over = needed > slack * window
@@ -51,3 +51,8 @@ class Overflow(TurnDetector):
         figures = {"prompt_tokens": turn.tokens, "answer_tokens": turn.answer_tokens, "window_tokens": window}
         severity = Severity.STOP if is_over else Severity.WARN
         return Verdict(rule=self.rule, severity=severity, evidence=evidence, repeat_count=1, figures=figures)
+
+
+def is_disproved(window_tokens: int, was: Turn | None) -> bool:
+    """Whether the model has answered a prompt beyond this window: then the name stands for another model than the list thinks."""
+    return was is not None and was.is_answered and was.counted_tokens is not None and was.counted_tokens > window_tokens

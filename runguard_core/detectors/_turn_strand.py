@@ -7,8 +7,8 @@ from collections import deque
 from runguard_core.calls import PromptPart
 from runguard_core.detectors._turn import Turn
 
-#: Prompts whose growth is averaged.
-_RECENT = 8
+#: Prompts whose growth is averaged: the latest four, or eight where these grew less, so that one large result is no trend.
+_RECENT, _LATEST = 8, 4
 #: A prompt below this share of the one before starts anew: a compaction, or another conversation.
 _ANEW_RATIO = 0.9
 #: A surge: the prompt grows by this factor more than it grew the time before, and by no less than so many tokens.
@@ -53,9 +53,13 @@ class Strand:
         self.has_system = True
 
     def growth_tokens(self, tokens: int) -> int:
-        """By how much prompts have grown per turn over the latest eight, if one of this size came next; 0 when they have not."""
+        """By how much prompts have grown per turn lately, if one of this size came next; 0 when they have not."""
         recent = self._recent
-        return max(0, (tokens - recent[0]) // len(recent)) if recent else 0
+        count = len(recent)
+        if not count:
+            return 0
+        growth = (tokens - recent[0]) // count
+        return max(0, growth if count <= _LATEST else min(growth, (tokens - recent[-_LATEST]) // _LATEST))
 
     def surges(self, tokens: int) -> int:
         """How many turns in a row have grown faster than the one before, if a prompt of this size came next."""

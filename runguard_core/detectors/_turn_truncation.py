@@ -34,7 +34,7 @@ class Truncation(TurnDetector):
         was, strand = turn.previous, turn.strand
         if was is None or strand is None or not turn.after_tool:
             return None
-        if turn.message_count >= was.message_count + 2 and not strand.lost_chars:
+        if turn.message_count >= was.message_count + 2 and (turn.system_chars or not was.system_chars) and not strand.lost_chars:
             return None
         missing = strand.missing_count(turn)
         is_first_loss = strand.has_system and not turn.system_chars
