@@ -1,5 +1,8 @@
 """A graceful end for agents: the stop becomes the last message. Counts nothing; the handler it activates does.
 
+Where the policy asks for it (`advise`), what was warned of is told to the agent at the end of its next prompt, once. The note
+is not kept in the agent's state: the prompts after it are what they would have been, and so is what a provider has cached.
+
 With `response_format` a stopped agent has no structured response: `structured_response` is None.
 """
 
@@ -11,10 +14,12 @@ from uuid import uuid4
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import PrivateStateAttr
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
-from runguard_core import Guard, StoppedError
+from runguard_core import Guard, StoppedError, safely
 from runguard_langchain._install import activate
+from runguard_langchain._translate import ADVICE
+from runguard_langchain._tree import caller_here
 
 
 class RunGuardState(AgentState[Any]):
@@ -27,6 +32,13 @@ def _run_of(request: Any) -> str | None:
     """The run that `before_agent` opened."""
     found = request.state.get("runguard_run")
     return str(found) if found is not None else None
+
+
+def _note(model: Any, text: str) -> AnyMessage:
+    """A system message where the protocol takes one behind others; elsewhere a user's, which says whose it is."""
+    if str(getattr(model, "_llm_type", "")).endswith("openai-chat"):
+        return SystemMessage(f"RunGuard, which watches this run: {text}", additional_kwargs=ADVICE)
+    return HumanMessage(f"[Not from the user, but from RunGuard, which watches this run] {text}", additional_kwargs=ADVICE)
 
 
 if TYPE_CHECKING:
@@ -61,7 +73,7 @@ class RunGuardMiddleware(_Middleware):
         """A stop ends the agent."""
         try:
             with activate(self.guard, run=_run_of(request)):
-                return handler(request)
+                return handler(self._advised(request))
         except StoppedError as stop:
             return ModelResponse(result=[self._last(stop)])
 
@@ -69,7 +81,7 @@ class RunGuardMiddleware(_Middleware):
         """As `wrap_model_call`."""
         try:
             with activate(self.guard, run=_run_of(request)):
-                return await handler(request)
+                return await handler(self._advised(request))
         except StoppedError as stop:
             return ModelResponse(result=[self._last(stop)])
 
@@ -88,6 +100,13 @@ class RunGuardMiddleware(_Middleware):
                 return await handler(request)
         except StoppedError as stop:
             return self._answer(request, stop)
+
+    def _advised(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
+        """The request with RunGuard's note behind its messages, where there is one."""
+        if not self.guard.rules.advise:
+            return request
+        note = safely(lambda: self.guard.advice(caller_here(self.guard)))
+        return request if note is None else request.override(messages=[*request.messages, _note(request.model, note)])
 
     def _last(self, stop: StoppedError) -> AIMessage:
         about = {"stopped": True, "rule": stop.rule, "reason": str(stop)}

@@ -30,6 +30,10 @@ _ORIGINS = {
 }
 
 
+#: Marks a message that RunGuard put into a prompt; clients do not send it.
+ADVICE = {"runguard": "advice"}
+
+
 class Size(NamedTuple):
     """How big a message is: where it comes from, characters, bytes, pieces of media."""
 
@@ -61,14 +65,19 @@ class Sizes:
 
 
 def size_of(message: Any) -> Size:
-    """Measure one message."""
-    kind = message.type
+    """Measure one message. RunGuard's own notes are an origin of their own: neither the user nor the program said that."""
+    kind = "advice" if is_advice(message) else message.type
     origin = f"tool:{message.name or 'unknown'}" if kind in {"tool", "function"} else _ORIGINS.get(kind, kind)
     chars, length, media = read_size(message.content)
     for call in getattr(message, "tool_calls", None) or ():
         more = read_size([call["name"], json.dumps(call["args"], default=str)])
         chars, length = chars + more[0], length + more[1]
     return Size(origin, chars, length, media)
+
+
+def is_advice(message: Any) -> bool:
+    """Whether RunGuard put the message into the prompt."""
+    return bool(ADVICE.items() <= message.additional_kwargs.items())
 
 
 def model_call(
@@ -118,7 +127,8 @@ def _parts(batch: Sequence[Any], sizes: Sizes) -> tuple[list[PromptPart], int, i
         row[1] += 1
         length += size.bytes
         media += size.media
-    after_tool = bool(batch) and batch[-1].type in {"tool", "function"}
+    said = [message for message in batch[-2:] if not is_advice(message)]
+    after_tool = bool(said) and said[-1].type in {"tool", "function"}
     return [PromptPart(origin, chars, count) for origin, (chars, count) in sums.items()], length, media, after_tool
 
 

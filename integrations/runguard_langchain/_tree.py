@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from runguard_core import Guard, Reservation, current_session
+from langchain_core.runnables.config import ensure_config
+
+from runguard_core import Attribution, Guard, Reservation, current_session
 from runguard_langchain import _translate as translate
 
 _MAX_NODES = 50_000
@@ -110,6 +112,15 @@ def _root(run_id: UUID, *, is_chain: bool) -> tuple[str, bool]:
     if not is_chain and session is not None and session.attribution.run is not None:
         return session.attribution.run, False
     return str(run_id), True
+
+
+def caller_here(guard: Guard) -> Attribution:
+    """Whose a model call made here would be, read from the callbacks that LangChain would hand it."""
+    config = ensure_config()
+    node = tree_of(guard).find(getattr(config.get("callbacks"), "parent_run_id", None))
+    run = RUN.get() if node is None else node.root
+    agent = None if node is None else node.agent
+    return guard.attribution(**{"agent": agent, **translate.attribution(config.get("metadata") or {})}, run=run)
 
 
 _trees: weakref.WeakKeyDictionary[Guard, Tree] = weakref.WeakKeyDictionary()

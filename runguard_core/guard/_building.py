@@ -42,7 +42,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "detector_modes": ("detector_modes", lambda value: modes_of(value, "detectors")),
 }
 _PLAIN = frozenset({
-    "prices", "detectors", "turn_detectors", "tool_rules", "agent_owners", "require", "hold_seconds", "cap_output",
+    "prices", "advise", "detectors", "turn_detectors", "tool_rules", "agent_owners", "require", "hold_seconds", "cap_output",
     "assumed_rates", "policy_hash",
 })  # fmt: skip
 

@@ -16,6 +16,7 @@ from runguard_core.calls import Call, ModelCall
 from runguard_core.clock import Clock, SystemClock
 from runguard_core.errors import PolicyError
 from runguard_core.guard._admitting import admit
+from runguard_core.guard._advising import advice_for
 from runguard_core.guard._ambient import current_session
 from runguard_core.guard._building import engine_of, rules_of
 from runguard_core.guard._callback import budget_listener
@@ -62,8 +63,8 @@ class Guard(PlainCalls):
             listeners: called with every event.
             clock: a stand-in for the machine's clock, for tests.
             rules: a finished policy, instead of `app`, `budgets`, `mode` and `settings`.
-            settings: feature, team, owner, release, quote, unpriced, timezone, prices, detectors, turn_detectors, tool_rules,
-                tool_prices_usd, agent_modes, agent_owners, detector_modes, require, on_store_error,
+            settings: feature, team, owner, release, quote, unpriced, timezone, prices, detectors, turn_detectors, advise,
+                tool_rules, tool_prices_usd, agent_modes, agent_owners, detector_modes, require, on_store_error,
                 degraded_limit_usd, hold_seconds, cap_output.
 
         Raises:
@@ -167,6 +168,13 @@ class Guard(PlainCalls):
         """The latch that would stop a call made here; None when it may go on."""
         engine = self._engine
         return breaker.blocking(engine.store.latches(), attribution or self.attribution(), engine.clock.now())
+
+    def advice(self, attribution: Attribution | None = None) -> str | None:
+        """A short note for the agent of a run that was warned since its last note: the warnings, and what budgets leave.
+
+        None where nothing was warned, and where the policy has not asked for notes (`advise`). Each warning is told once.
+        """
+        return advice_for(self._engine, attribution or self.attribution())
 
     def fingerprint(self, text: str) -> str:
         """Keyed digest of a text (an API key, for example), as the ledger keeps it."""

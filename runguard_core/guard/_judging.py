@@ -75,7 +75,9 @@ def act_on(engine: Engine, it: Candidate, verdict: Verdict) -> None:
     if verdict.severity is Severity.STOP and rule_mode is not Mode.OBSERVE and it.enforced:
         refusing.trip(engine, it, verdict)
     kind = ev.WOULD_TRIP if verdict.severity is Severity.STOP else ev.LOOP_WARNING
-    refusing.say_once(
+    is_news = refusing.say_once(
         engine, it, kind, ev.WARN, verdict.evidence, verdict.rule, topic=verdict.topic, call_id=it.call_id,
         **refusing.facts_of(verdict),
     )  # fmt: skip
+    if is_news and engine.rules.advise:
+        it.state.remember(verdict.rule, verdict.evidence)

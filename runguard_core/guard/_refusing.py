@@ -149,14 +149,15 @@ def unpriced(engine: Engine, it: Candidate, unknown: UnknownModelError, claims: 
 
 def say_once(
     engine: Engine, it: Candidate, kind: str, severity: str, message: str, key: str, *, topic: str = "", **facts: Any
-) -> None:
-    """Announce something once per run, rule and topic, however often it happens."""
+) -> bool:
+    """Announce something once per run, rule and topic, however often it happens; whether it was now."""
     mark = f"{kind}:{key}:{topic}"
     with it.state.lock:
         if mark in it.state.announced:
-            return
+            return False
         it.state.announced.add(mark)
     engine.announce([ev.event(kind, severity, message, it.who, it.at, rule=key, **facts)])
+    return True
 
 
 def passed(engine: Engine, it: Candidate, holds: tuple[Hold, ...], claims: list[Claim], result: Reserved) -> list[Event]:
@@ -201,6 +202,8 @@ def _thresholds(engine: Engine, it: Candidate, claim: Claim, used: int, before: 
                 f"budget {claim.budget.name!r} ({claim.hold.account.title}) passed {share:.0%}: "
                 f"{show_amount(used, unit)} of {show_amount(limit, unit)}"
             )
+            if engine.rules.advise:
+                it.state.remember("budget", message)
             said.append(ev.event(ev.BUDGET_THRESHOLD, ev.WARN, message, it.who, it.at, budget=claim.budget.name,
                                  share=str(share), used=str(used), limit=str(limit), unit=unit.value))  # fmt: skip
     return said

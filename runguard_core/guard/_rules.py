@@ -49,6 +49,7 @@ class Rules:
         cap_output: lower the request's output limit to what was reserved even for expected quotes.
         unpriced: DENY or FLAG; assumed_rates: the price to assume instead.
         zone: time zone of calendar windows.
+        advise: put warnings, and what budgets leave, where the agent can read them (changes prompts).
         detectors: of tool calls; turn_detectors: of model calls; tool_rules: how repetition of a tool is judged.
         tool_prices_nanos: price per call of paid tools, nano-USD.
         require: dimensions that a call must carry.
@@ -69,6 +70,7 @@ class Rules:
     assumed_rates: Rates | None = None
     prices: PriceBook = field(default_factory=PriceBook)
     zone: tzinfo = UTC
+    advise: bool = False
     detectors: tuple[Detector, ...] = field(default_factory=default_detectors)
     turn_detectors: tuple[TurnDetector, ...] = field(default_factory=default_turn_detectors)
     tool_rules: tuple[ToolRule, ...] = ()

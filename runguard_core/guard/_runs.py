@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MAX_RUNS = 4096
 _MAX_TOOL_USES = 100
+#: Warnings kept until the agent is told.
+_MAX_WARNINGS = 4
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class RunState:
     call_count: int = 0
     tool_uses: deque[ToolUse] = field(default_factory=lambda: deque(maxlen=_MAX_TOOL_USES))
     announced: set[str] = field(default_factory=set)
+    advice: list[tuple[str, str]] = field(default_factory=list)
     is_probe: bool = False
     tripped: bool = False
     landed: bool = False
@@ -76,6 +79,11 @@ class RunState:
         if lane.turn_count == turn:
             lane.turn_count -= 1
             self.turn_count -= 1
+
+    def remember(self, rule: str, sentence: str) -> None:
+        """A warning for the run's next note to the agent; the oldest ones give way."""
+        with self.lock:
+            self.advice = [*self.advice, (rule, sentence)][-_MAX_WARNINGS:]
 
     def summary(self) -> RunSummary:
         """What the run has to show for itself."""

@@ -92,7 +92,7 @@ def _rules(content: PolicyFile, digest: str) -> Rules:
     settings: dict[str, Any] = {
         "quote": content.quote, "cap_output": content.cap_output, "timezone": content.timezone,
         "require": tuple(content.require), "prices": PriceBook(_prices(content.prices)), "policy_hash": digest,
-        "turn_detectors": turn_detectors(content.detectors),
+        "turn_detectors": turn_detectors(content.detectors), "advise": content.detectors.advise,
         "detectors": _detectors(content), "detector_modes": _modes(vars(content.detectors)),
         "tool_rules": tuple(ToolRule(n, Repetition(t.repetition)) for n, t in content.tools.items()),
         "tool_prices_usd": {n: t.price_usd for n, t in content.tools.items() if t.price_usd is not None},
@@ -135,7 +135,7 @@ def _detectors(content: PolicyFile) -> tuple[Any, ...]:
 
 
 def _modes(tables: Mapping[str, Any]) -> dict[str, str]:
-    return {name: table.mode for name, table in tables.items() if table.mode is not None}
+    return {name: table.mode for name, table in tables.items() if getattr(table, "mode", None) is not None}
 
 
 def _unpriced(content: PolicyFile) -> dict[str, Any]:

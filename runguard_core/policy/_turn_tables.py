@@ -55,6 +55,7 @@ class DelegationTable(Table):
 class TurnTables(Table):
     """The part of `[detectors]` that is about model calls."""
 
+    advise: bool = Field(default=False, description="tell the agent what was warned of and what is left (changes prompts)")
     overflow: OverflowTable = OverflowTable()
     context_growth: ContextGrowthTable = ContextGrowthTable()
     truncation: TruncationTable = TruncationTable()

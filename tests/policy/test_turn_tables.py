@@ -53,6 +53,12 @@ def test_every_knob_reaches_its_detector(tmp_path: Path) -> None:
     assert [one.rule for one in found.active_turn_detectors()] == ["overflow", "truncation", "rate_limit", "context_growth"]
 
 
+def test_advice_is_asked_for_beside_the_detectors(tmp_path: Path) -> None:
+    """Off unless it is."""
+    assert rules(tmp_path, "").advise is False
+    assert rules(tmp_path, "[detectors]\nadvise = true\n[detectors.overflow]\nwarn_ratio = 0.8").advise is True
+
+
 def test_an_empty_file_has_the_defaults_of_the_code(tmp_path: Path) -> None:
     """Written down twice, the same both times."""
     assert rules(tmp_path, "").turn_detectors == default_turn_detectors()
