@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from runguard_core.errors import RunguardError, StoreError
+from runguard_core.errors import StoreError
 from runguard_core.ledger import CallDraft, Hold, SettlementOrDraft, Store
 
 _log = logging.getLogger("runguard")
@@ -59,7 +59,7 @@ class Backlog:
                     write(store)
                 except StoreError:
                     break
-                except (RunguardError, LookupError) as error:
+                except Exception as error:  # noqa: BLE001  one write that never succeeds must not hold up the others
                     _log.warning("RunGuard dropped a delayed write (%s): %s", what, error)
                 self.waiting.pop(0)
                 written += 1

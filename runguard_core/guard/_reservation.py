@@ -193,7 +193,7 @@ class Reservation:
                 settled = store.adjust(self.call_id, closing, "the outcome became known later")
             else:
                 settled = store.post(self.call_id, closing, said) if verb == "post" else store.void(self.call_id, closing, said)
-        except StoreError as error:
+        except (StoreError, LookupError) as error:  # unknown to the store: its own reserve still waits to be written
             _log.warning("RunGuard could not %s call %s, it will be written later: %s", verb, self.call_id, error)
             engine.backlog.add_settlement(self.call_id, closing, verb)
             return

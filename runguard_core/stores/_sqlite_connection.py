@@ -87,11 +87,12 @@ class Connections:
             with self.errors():
                 opened = self._open()
         try:
-            inode = os.stat(self.path).st_ino  # noqa: PTH116  asked at every verb
+            found = os.stat(self.path)  # noqa: PTH116  asked at every verb
+            inode, size_bytes = found.st_ino, found.st_size
         except OSError:
-            inode = 0
-        if inode != opened.inode:
-            reason = "the ledger file was deleted or replaced while it was open"
+            inode = size_bytes = 0
+        if inode != opened.inode or not size_bytes:
+            reason = "the ledger file was deleted, emptied or replaced while it was open"
             raise StoreUnavailableError(self.path, reason, "restart the program; put the file back to keep its history")
         return opened.connection
 
@@ -214,6 +215,7 @@ class Connections:
             "locked": "another program holds the file; close it, or wait",
             "busy": "another program holds the file; close it, or wait",
             "readonly": "make the file and its folder writable, or name another store",
+            "disk I/O": "check the disk: it may be full, broken, or the file at a limit of size; what was recorded is safe",
             "full": "free some space on the disk; what was recorded is safe",
             "malformed": f"it is damaged: move {self.path} aside (nothing in it is overwritten) and start again",
             "not a database": f"it is damaged or no ledger: move {self.path} aside and start again",

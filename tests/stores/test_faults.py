@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import stat
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from runguard_core import Guard, Outcome, OutcomeKind, StoppedError, ToolCall, Usage
 from runguard_core.attribution import clean
 from runguard_core.errors import StoreSchemaError, StoreUnavailableError
+from runguard_core.guard._backlog import Backlog
 from runguard_core.ledger import CallFilter
 from runguard_core.stores import MemoryStore, SqliteStore, default_path, open_default, open_store
 from runguard_core.testing._ledger_values import LATER, a_call, a_settlement, holds
@@ -98,15 +100,52 @@ def test_a_full_disk_loses_nothing_and_says_so(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_calls_admitted_on_a_full_disk_are_written_as_they_were_once_there_is_room(tmp_path: Path) -> None:
+    """Reading still works there, so the store says it knows no such call: its reserve waits, and its post must wait behind it."""
+    store = with_one_call(tmp_path / "l.db")
+    guard = Guard(app="x", store=store, daily_budget_usd=1, on_store_error="admit")
+    db = store._connections.get()
+    db.execute(f"PRAGMA max_page_count={db.execute('PRAGMA page_count').fetchone()[0]}")
+    made = 0
+    while len(guard._engine.backlog.waiting) < 10:
+        with guard.model_call("gpt-4o-mini", prompt="x") as call:
+            call.post(Usage(input_tokens=1000, output_tokens=1000))
+        made += 1
+    db.execute("PRAGMA max_page_count=1000000")
+    guard.flush()
+    calls = guard.store.calls(CallFilter(app="x"))
+    assert [(call.settlement.certainty.value, call.cost_nanos) for call in calls if call.settlement] == [
+        ("exact", 750_000)
+    ] * made
+    assert guard.store.verify() == ()
+    guard.close()
+
+
+def test_one_delayed_write_that_never_succeeds_holds_up_no_other(tmp_path: Path) -> None:
+    """It is said and dropped."""
+    store, backlog, written = MemoryStore(), Backlog(), []
+
+    def hopeless(_: object) -> None:
+        raise TypeError("a value that cannot be stored")
+
+    backlog.add("hopeless", hopeless)
+    backlog.add("good", written.append)
+    assert backlog.flush(store) == 2
+    assert written == [store]
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "emptied"])
 def test_a_deleted_or_replaced_file_is_noticed(tmp_path: Path, how: str) -> None:
     """Writing on into an unlinked file would lose everything silently."""
     path = tmp_path / "l.db"
     store = with_one_call(path)
-    path.rename(tmp_path / "gone.db")
+    if how == "emptied":
+        os.truncate(path, 0)
+    else:
+        path.rename(tmp_path / "gone.db")
     if how == "replaced":
-        path.write_bytes(b"")
-    with pytest.raises(StoreUnavailableError, match="deleted or replaced"):
+        shutil.copy(tmp_path / "gone.db", path)
+    with pytest.raises(StoreUnavailableError, match="deleted, emptied or replaced"):
         store.post("kept", a_settlement(7))
     store.close()
 
