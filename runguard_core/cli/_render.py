@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Console
-from rich.table import Table
 from rich.tree import Tree
 
 from runguard_core.budgets import in_units
 from runguard_core.calls import Certainty
+from runguard_core.cli._tables import Column, figure, name, print_table
 from runguard_core.cli._text import shown
 from runguard_core.ledger import AccountRow, CallRecord, Event, Latch, Unit
 from runguard_core.money import format_usd
 from runguard_core.reports import Explained, RunExplained, SessionRow, Spend, Turn
 
 _BAR = 16
+_COLOURS = {"stopped": "red", "running": "green"}
 
 
 def bar(share: float, width: int = _BAR) -> str:
@@ -46,40 +47,37 @@ def certainty_note(row: Spend) -> str:
 
 def print_spending(console: Console, rows: Sequence[Spend], by: str, whole: Spend) -> None:
     """Spend by a dimension, with bars."""
-    table = Table(title=f"Spend by {by}", title_justify="left", box=None, pad_edge=False)
-    table.add_column(by, overflow="fold", ratio=1)
-    for name in ("USD", "share", "calls", "tools", "tokens in", "out"):
-        table.add_column(name, justify="left" if name == "share" else "right", no_wrap=True)
-    table.add_column("certainty", overflow="fold")
-    for row in (*rows, whole):
-        if row is whole:
-            table.add_section()
-        share = row.nanos / whole.nanos if whole.nanos else 0.0
-        table.add_row(
-            shown(row.key), format_usd(row.nanos), bar(share, 10), str(row.call_count), str(row.tool_count),
-            f"{row.usage.input_tokens:,}", f"{row.usage.output_tokens:,}", certainty_note(row),
-        )  # fmt: skip
-    console.print(table)
+    columns = [
+        name(by), figure("USD"), Column("share", spare=4), figure("calls"), figure("tools", 1), figure("tokens in", 2),
+        figure("out", 3), Column("certainty", folds=True),
+    ]  # fmt: skip
+    cells = [
+        (
+            shown(row.key), format_usd(row.nanos), bar(row.nanos / whole.nanos if whole.nanos else 0.0, 10), str(row.call_count),
+            str(row.tool_count), f"{row.usage.input_tokens:,}", f"{row.usage.output_tokens:,}", certainty_note(row),
+        )
+        for row in (*rows, whole)
+    ]  # fmt: skip
+    print_table(console, f"Spend by {by}", columns, cells, has_total=True)
 
 
 def print_sessions(console: Console, rows: Sequence[SessionRow]) -> None:
     """Sessions, the newest first."""
-    table = Table(title="Sessions, newest first", title_justify="left", box=None, pad_edge=False)
-    table.add_column("session", overflow="fold", ratio=1)
-    for name in ("last call", "USD", "turns", "tools", "state"):
-        table.add_column(name, justify="right" if name in {"USD", "turns", "tools"} else "left", no_wrap=True)
-    has_tails = any(row.dead_tail_nanos for row in rows)
-    if has_tails:
-        table.add_column("dead tail", justify="right", no_wrap=True)
-    table.add_column("agents", overflow="fold")
-    for row in rows:
-        colour = {"stopped": "red", "running": "green"}.get(row.state, "default")
-        tail = (format_usd(row.dead_tail_nanos) if row.dead_tail_nanos else "",) if has_tails else ()
-        table.add_row(
-            shown(row.id), when(row.last_at), format_usd(row.spend.nanos), str(row.turn_count),
-            str(row.spend.tool_count), f"[{colour}]{row.state}[/]", *tail, shown(", ".join(sorted(row.agents))),
-        )  # fmt: skip
-    console.print(table)
+    columns = [
+        name("session"), Column("last call", spare=2), figure("USD"), figure("turns", 4), figure("tools", 5), Column("state"),
+        figure("dead tail", 3), name("agents", 1),
+    ]  # fmt: skip
+    cells: list[tuple[str, ...]] = [
+        (
+            shown(row.id), when(row.last_at), format_usd(row.spend.nanos), str(row.turn_count), str(row.spend.tool_count),
+            f"[{_COLOURS.get(row.state, 'default')}]{row.state}[/]",
+            format_usd(row.dead_tail_nanos) if row.dead_tail_nanos else "", shown(", ".join(sorted(row.agents))),
+        )
+        for row in rows
+    ]  # fmt: skip
+    if not any(row.dead_tail_nanos for row in rows):
+        columns, cells = columns[:6] + columns[7:], [row[:6] + row[7:] for row in cells]
+    print_table(console, "Sessions, newest first", columns, cells)
 
 
 def print_explained(console: Console, found: Explained) -> None:
@@ -154,22 +152,14 @@ def _tool_line(call: CallRecord) -> str:
 def _print_origins(console: Console, found: Explained) -> None:
     if not found.origins:
         return
-    table = Table(title="Where each dollar went", title_justify="left", box=None, pad_edge=False)
-    table.add_column("part", overflow="fold")
-    for name in ("USD", "share", "first sent", "sent again"):
-        table.add_column(name, justify="left" if name == "share" else "right", no_wrap=True)
     whole = found.spend.nanos or 1
-    table.add_row("answers and tools", format_usd(found.output_nanos), bar(found.output_nanos / whole), "", "")
+    columns = [name("part"), figure("USD"), Column("share"), figure("first sent", 1), figure("sent again", 2)]
+    cells = [("answers and tools", format_usd(found.output_nanos), bar(found.output_nanos / whole), "", "")]
     for row in found.origins:
         again = f"{format_usd(row.again_nanos)} in {row.again_count} turns" if row.again_count else ""
-        table.add_row(
-            shown(_origin(row.origin)),
-            format_usd(row.nanos),
-            bar(row.nanos / whole),
-            format_usd(row.first_nanos),
-            again,
-        )
-    console.print(table)
+        part = shown(_origin(row.origin))
+        cells.append((part, format_usd(row.nanos), bar(row.nanos / whole), format_usd(row.first_nanos), again))
+    print_table(console, "Where each dollar went", columns, cells)
 
 
 def _origin(origin: str) -> str:
@@ -185,23 +175,24 @@ def _origin(origin: str) -> str:
 
 def print_accounts(console: Console, rows: Sequence[tuple[str | None, AccountRow]]) -> None:
     """Budgets and how full they are."""
-    table = Table(title="Budgets", title_justify="left", box=None, pad_edge=False)
-    table.add_column("budget", overflow="fold")
-    table.add_column("account", overflow="fold", ratio=1)
-    for name in ("limit", "posted", "pending", "left"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("used", no_wrap=True)
-    table.add_column("frees", no_wrap=True)
-    for budget, row in rows:
-        unit, limit = row.account.unit, row.limit
-        used = (row.balance.posted + row.balance.pending) / limit if limit else 0.0
-        left = "" if limit is None else _amount(max(row.balance.available(limit), 0), unit)
-        table.add_row(
-            shown(budget or "?"), shown(row.account.title), "" if limit is None else _amount(limit, unit),
-            _amount(row.balance.posted, unit), _amount(row.balance.pending, unit), left,
-            f"{bar(used, 8)} {used:.0%}" if limit else "", when(row.account.window_end) if row.account.window_end else "never",
-        )  # fmt: skip
-    console.print(table)
+    columns = [
+        name("budget", 2), name("account"), figure("limit"), figure("posted"), figure("pending", 4), figure("left", 3),
+        Column("", spare=5), figure("used"), Column("frees", spare=1),
+    ]  # fmt: skip
+    print_table(console, "Budgets", columns, [_account_cells(budget, row) for budget, row in rows])
+
+
+def _account_cells(budget: str | None, row: AccountRow) -> tuple[str, ...]:
+    unit, limit, balance = row.account.unit, row.limit, row.balance
+    used = (balance.posted + balance.pending) / limit if limit else 0.0
+    frees = when(row.account.window_end) if row.account.window_end else "never"
+    limited = ("", "", "", "")
+    if limit is not None:
+        left = _amount(max(balance.available(limit), 0), unit)
+        limited = (_amount(limit, unit), left, bar(used, 8) if limit else "", f"{used:.0%}" if limit else "")
+    shown_limit, left, picture, share = limited
+    posted, pending = _amount(balance.posted, unit), _amount(balance.pending, unit)
+    return (shown(budget or "?"), shown(row.account.title), shown_limit, posted, pending, left, picture, share, frees)
 
 
 def _amount(amount: int, unit: Unit) -> str:
