@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
+
+from runguard_core.values import value
 
 #: Longest value kept, in characters; longer ones keep their head and a digest of the whole.
 MAX_VALUE_CHARS = 256
@@ -39,7 +42,7 @@ def _text(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Attribution:
     """Who a call belongs to; None where nobody said.
 
@@ -78,11 +81,17 @@ class Attribution:
 
     def with_values(self, **values: Any) -> Attribution:
         """A copy with some dimensions set; None leaves a dimension as it is, tags are merged."""
-        tags = values.pop("tags", None)
-        kept: dict[str, Any] = {name: clean(v) if isinstance(v, str) else v for name, v in values.items() if v is not None}
-        if tags:
-            kept["tags"] = merge_tags(self.tags, tags)
-        return replace(self, **kept) if kept else self
+        merged: dict[str, Any] | None = None
+        for name, given in values.items():
+            if given is None or (name == "tags" and not given):
+                continue
+            if merged is None:
+                merged = dict(zip(_FIELDS, _ALL(self), strict=True))
+            if name == "tags":
+                merged["tags"] = merge_tags(self.tags, given)
+            else:
+                merged[name] = clean(given) if isinstance(given, str) else given
+        return self if merged is None else Attribution(**merged)
 
 
 def in_turn(who: Attribution, turn: int | None, loop: int | None) -> Attribution:
@@ -102,8 +111,11 @@ def merge_tags(
     return tuple(sorted(merged.items()))
 
 
+_FIELDS = tuple([field.name for field in fields(Attribution)])
+_ALL = attrgetter(*_FIELDS)
 #: Dimensions that are fields; everything else is the key of a tag.
-DIMENSIONS: frozenset[str] = frozenset(f.name for f in fields(Attribution)) - {"tags"}
+DIMENSIONS: frozenset[str] = frozenset(_FIELDS) - {"tags"}
+_PREFIX = "runguard_"
 #: Dimensions that a framework's metadata may name; turn, loop, instance and run are the adapter's to know.
 _NAMED = frozenset({"feature", "team", "owner", "user", "agent", "session", "release"})
 
@@ -115,12 +127,12 @@ def read_attribution(metadata: Mapping[Any, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     tags: dict[str, Any] = {}
-    for key, value in metadata.items():
-        name = key.removeprefix("runguard_") if isinstance(key, str) else key
-        if name == key or value is None:
+    for key, said in metadata.items():
+        if said is None or not isinstance(key, str) or not key.startswith(_PREFIX):
             continue
+        name = key[len(_PREFIX) :]
         if name in _NAMED:
-            found[name] = clean(value)
+            found[name] = clean(said)
         elif name.startswith("tag_"):
-            tags[name.removeprefix("tag_")] = value
+            tags[name.removeprefix("tag_")] = said
     return {**found, "tags": tags} if tags else found

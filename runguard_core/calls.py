@@ -42,7 +42,7 @@ class Certainty(StrEnum):
     ASSUMED = "assumed"
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class PromptPart:
     """The size of one origin's share of a prompt.
 
@@ -59,7 +59,7 @@ class PromptPart:
     new_chars: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class ModelCall:
     """A model call about to be made.
 
@@ -182,7 +182,7 @@ class Outcome:
     result: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class ToolUse:
     """One tool call a run made, without its content.
 

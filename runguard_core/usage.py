@@ -7,11 +7,13 @@ added up by the adapter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
 
+from runguard_core.values import value
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@value(kw_only=True)
 class Usage:
     """What the provider says it counted, in tokens (and searches); every field zero or more.
 

@@ -185,7 +185,9 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _who(self, node: Node, metadata: Mapping[str, Any] | None) -> Attribution:
-        values = {"agent": node.agent, **translate.attribution(metadata or {})}
+        values = translate.attribution(metadata) if metadata else {}
+        if "agent" not in values:
+            values["agent"] = node.agent
         return self.guard.attribution(**values, run=node.root, instance=node.instance)
 
     def _start_model(
@@ -235,7 +237,8 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
                 parent.failed = node.reservation.call_id if outcome.kind is OutcomeKind.FAILED else None
             if node.is_run:
                 self._tree.prompts.pop(node.root, None)
-                self.guard.end_run(node.reservation.attribution.with_values(run=node.root))
+                who = node.reservation.attribution
+                self.guard.end_run(who if who.run == node.root else who.with_values(run=node.root))
         self._tree.abandon(run_id)
 
     def _leave(self, run_id: UUID) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
+from typing import Any
 
-from runguard_core.attribution import Attribution
+from runguard_core.attribution import DIMENSIONS, Attribution
 from runguard_core.budgets._budget import Budget, Mode
 from runguard_core.budgets._periods import Period, Window, window
 from runguard_core.budgets._plan import NEVER, Claim, Plan, Share
@@ -49,6 +50,10 @@ class BudgetBook:
         self.budgets = tuple(budget for budget, _ in self._rules)
         self.is_by_turn = any(not _PASSING.isdisjoint((*b.per, *dict(b.where))) for b in self.budgets)
         self.epoch = 0
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+        dimensions = sorted({key for b in self.budgets for key in (*b.per, *dict(b.where))})
+        # what tells two owners apart, as far as budgets go: the fields they name, and all tags where they name one
+        self._fields = tuple([key if key in DIMENSIONS else "tags" for key in dimensions])
         self._windows: dict[Period, Window] = {}
         self._accounts: dict[tuple[int, tuple[str | None, ...], datetime | None], Account] = {}
 
@@ -66,6 +71,16 @@ class BudgetBook:
         `enforce=False` (an observed agent) makes every hold an observed one.
         """
         return self.plan(who, at, overrides, enforce=enforce, landing=asked.landing).claims(asked.amounts)
+
+    def known_plan(self, who: Attribution, at: datetime, overrides: Mapping[str, LimitOverride], *, enforce: bool = True) -> Plan:
+        """The plan of every owner who looks the same to these budgets, made again once it is not good any more."""
+        key = (enforce, *[getattr(who, field) for field in self._fields])
+        found = self._plans.get(key)
+        if found is None or not found.holds_at(at, self.epoch, overrides):
+            if len(self._plans) >= _MAX_REMEMBERED:
+                self._plans.clear()
+            found = self._plans[key] = self.plan(who, at, overrides, enforce=enforce)
+        return found
 
     def plan(
         self,

@@ -33,6 +33,12 @@ class TurnWatch:
         self._before = [found.before for found in detectors if type(found).before is not TurnDetector.before]
         self._after = [found.after for found in detectors if type(found).after is not TurnDetector.after]
 
+    def for_run(self, run: RunTurns) -> TurnWatch:
+        """An empty history under the same detectors, in another run."""
+        made = TurnWatch((), run)
+        made._before, made._after = self._before, self._after
+        return made
+
     def before(self, turn: Turn) -> list[Verdict]:
         """What is said of the candidate, a stop last; warnings that the run has had are left out."""
         history = self.history
@@ -50,6 +56,7 @@ class TurnWatch:
         turn.end(outcome)
         history.finish(turn)
         found = [verdict for judge in self._after if (verdict := judge(history, turn)) is not None]
+        turn.strand = None  # which holds the turn: nothing is left for the collector when the run is over
         return self._news(found) if found else found
 
     def _news(self, found: list[Verdict]) -> list[Verdict]:

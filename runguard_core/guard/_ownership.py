@@ -42,10 +42,11 @@ def claim(engine: Engine, call: ModelCall, by: str, names: tuple[str, ...]) -> R
         call: what is about to be sent; names: further names of its model (a router's alias).
         by: the adapter that asks; its own calls are never claimed.
     """
-    wanted = {_bare(name) for name in (call.model, *names)}
     for held in _OPEN.get():
-        mine = held.by != by and held.is_of(engine) and isinstance(held.call, ModelCall)
-        if mine and _is_open(held) and not held.is_claimed and _bare(held.call.model) in wanted | {"unknown"}:  # type: ignore[union-attr]
+        if held.settled or held.by == by or held.is_abandoned or held.is_claimed or not held.is_of(engine):
+            continue
+        outer = held.call
+        if isinstance(outer, ModelCall) and _bare(outer.model) in {"unknown", *map(_bare, (call.model, *names))}:
             held.is_claimed = True
             return held
     return None

@@ -44,7 +44,7 @@ def plan_of(engine: Engine, it: Candidate) -> Plan:
         return book.plan(it.who, it.at, overrides, enforce=it.enforced, landing=landing)
     plan = caller.plan
     if plan is None or not plan.holds_at(it.at, book.epoch, overrides):
-        plan = caller.plan = book.plan(caller.who, it.at, overrides, enforce=it.enforced)
+        plan = caller.plan = book.known_plan(caller.who, it.at, overrides, enforce=it.enforced)
     return plan
 
 

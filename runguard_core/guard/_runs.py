@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from runguard_core.detectors import Detector, RunTurns, ToolRule, TurnDetector, 
 if TYPE_CHECKING:
     from runguard_core.guard._callers import Caller
 
+_making = threading.Lock()
 _MAX_RUNS = 4096
 _MAX_TOOL_USES = 100
 #: Warnings kept until the agent is told.
@@ -28,11 +30,20 @@ class Lane:
     `caller` is who called here last, as admission worked it out: the next call is mostly the same one's.
     """
 
-    watch: Watch
+    _new_watch: Callable[[], Watch]
     turns: TurnWatch | None = None
     turn_count: int = 0
     loop_count: int = 0
     caller: Caller | None = None
+    _watch: Watch | None = None
+
+    @property
+    def watch(self) -> Watch:
+        """The history of tool calls, made for the first one."""
+        if self._watch is None:
+            with _making:
+                self._watch = self._watch or self._new_watch()
+        return self._watch
 
 
 @dataclass(slots=True)
@@ -104,7 +115,8 @@ class Runs:
         self, detectors: tuple[Detector, ...], tool_rules: tuple[ToolRule, ...], turn_detectors: tuple[TurnDetector, ...] = ()
     ) -> None:
         """Keep what new histories are watched by."""
-        self._detectors, self._tool_rules, self._turn_detectors = detectors, tool_rules, turn_detectors
+        self._watch = lambda: Watch(detectors, tool_rules)
+        self._turns = TurnWatch(turn_detectors, RunTurns()) if turn_detectors else None
         self._lock = threading.Lock()
         self._states: OrderedDict[str, RunState] = OrderedDict()
 
@@ -119,8 +131,7 @@ class Runs:
         return state, found
 
     def _new_lane(self, state: RunState) -> Lane:
-        turns = TurnWatch(self._turn_detectors, state.turns) if self._turn_detectors else None
-        return Lane(Watch(self._detectors, self._tool_rules), turns)
+        return Lane(self._watch, None if self._turns is None else self._turns.for_run(state.turns))
 
     def _begin(self, who: Attribution) -> RunState:
         run = who.run or who.session or who.app
@@ -144,4 +155,8 @@ class Runs:
     def forget(self, run: str) -> RunState | None:
         """The run is over."""
         with self._lock:
-            return self._states.pop(run, None)
+            state = self._states.pop(run, None)
+        if state is not None:
+            for lane in tuple(state.lanes.values()):
+                lane.caller = None  # which holds the lane: nothing is left for the collector
+        return state
