@@ -22,7 +22,6 @@ _MAX_CHARS = 200_000
 _MAX_INT_BITS = 10_000
 
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+\b")
-_SPACE = re.compile(r"\s+")
 #: A digest inside a result must not look like an id, which would be taken out of it.
 _LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
 
@@ -46,7 +45,7 @@ def bounded(text: str) -> str:
 
 def squeezed(text: str) -> str:
     """White space folded."""
-    return _SPACE.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 class _Unfolding:

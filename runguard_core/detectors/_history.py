@@ -1,64 +1,89 @@
 """The bounded window of an agent instance's tool calls, with what the detectors need kept up to date.
 
 For every period p up to eight the history knows how many of the latest calls equal the ones p earlier, without a gap;
-so a verdict costs a few comparisons however long the run is.
+for every call its latest answer. So a verdict costs a few comparisons however long the run is.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
+from runguard_core.detectors._answer import Answer
+from runguard_core.detectors._likeness import likeness
+from runguard_core.detectors._step import Ending, Step
+
+V = TypeVar("V")
 MAX_PERIOD = 8
 #: Steps kept. Streaks are counted past it; outcomes are compared within it.
 MAX_STEPS = 128
+#: Different calls, answers and tools remembered, each; the oldest are forgotten.
+MAX_KNOWN = 256
+#: Calls looked back on for signs that a run is in trouble already.
+TROUBLE_STEPS = 8
+_PERIODS = tuple(range(1, MAX_PERIOD + 1))
+#: Answers that say nothing new by their nature: repeating them is no sign of standing still.
+NEUTRAL = frozenset({Answer.DONE, Answer.EMPTY, Answer.WAITING})
 
 
-@dataclass(slots=True)
-class Step:
-    """One tool call: a candidate before admission, then a place in the history.
+class ToolPast:
+    """The running streak of one tool's equal failures."""
 
-    Attributes:
-        tool: its name; signature: its digest.
-        sketch: digests of what its arguments are made of, for likeness; empty where no detector reads it.
-        turn: number of the turn that asked for it, 0 when unknown.
-        result: mark of the result; error: mark of the failure. Both None while it runs or when nobody said.
-        is_empty: whether the result holds nothing.
-        is_finished: whether its end is known.
-        agreed: per period, how many outcomes up to this one equal those a period earlier, as far as asked.
-    """
+    __slots__ = ("failure", "failure_count", "is_told")
 
-    tool: str
-    signature: str
-    sketch: frozenset[int] = frozenset()
-    turn: int = 0
-    result: str | None = None
-    error: str | None = None
-    is_empty: bool = False
-    is_finished: bool = False
-    agreed: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def mark(self) -> str | None:
-        """What came of it, failure or result; None when unknown."""
-        return self.error or self.result
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.failure: str | None = None
+        self.failure_count, self.is_told = 0, False
 
 
 class History:
-    """The latest steps; per period, the length of the running match; the running streak of equal failures."""
+    """The latest steps and what is counted over them. Every number ends at the latest call.
 
-    __slots__ = ("_matched", "_recent", "error_count", "error_mark", "error_tool", "step_count")
+    Attributes:
+        step_count: calls begun.
+        wasted_count: calls that asked again and were answered the same.
+        stale_count: calls in a row that were not new and whose answer was not new.
+        is_reporting: whether any result was ever reported; without one, "no result" says nothing about a call.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_calls",
+        "_empty_count",
+        "_matched",
+        "_recent",
+        "_tools",
+        "is_reporting",
+        "stale_count",
+        "step_count",
+        "wasted_count",
+    )
 
     def __init__(self) -> None:
         """Empty."""
         self._recent: deque[Step] = deque(maxlen=MAX_STEPS)
         self._matched = [0] * (MAX_PERIOD + 1)
-        self.step_count = 0
-        self.error_tool, self.error_mark, self.error_count = "", "", 0
+        self._calls: dict[str, list[Any]] = {}
+        self._answers: dict[str, None] = {}
+        self._tools: dict[str, ToolPast] = {}
+        self.is_reporting = False
+        self._empty_count = self.step_count = self.wasted_count = self.stale_count = 0
+
+    # -- asking ------------------------------------------------------------------------------------------------
 
     def back(self, distance: int) -> Step | None:
         """The step `distance` before the next one (1 is the latest); None beyond the window."""
         return self._recent[-distance] if 0 < distance <= len(self._recent) else None
+
+    def is_known(self, signature: str) -> bool:
+        """Whether this call was made before, as far as remembered."""
+        return signature in self._calls
+
+    def changed_count(self, signature: str) -> int:
+        """How often this call was answered otherwise than the time before."""
+        known = self._calls.get(signature)
+        return 0 if known is None else int(known[2])
 
     def matched(self, period: int) -> int:
         """How many of the latest calls equal the one `period` earlier, without a gap."""
@@ -70,6 +95,15 @@ class History:
         if period > len(recent) or recent[-period].signature != signature:
             return 0
         return self._matched[period] + 1
+
+    def tool(self, name: str) -> ToolPast | None:
+        """What is known of a tool."""
+        return self._tools.get(name)
+
+    def trouble_before(self, count: int) -> int:
+        """How many of the `TROUBLE_STEPS` calls before the latest `count` failed or were wasted."""
+        steps = (self.back(count + distance) for distance in range(1, TROUBLE_STEPS + 1))
+        return sum(step is not None and step.is_trouble for step in steps)
 
     def outcomes_agree(self, period: int, count: int) -> bool | None:
         """Whether the latest `count` outcomes equal those `period` earlier; None when one was never reported.
@@ -100,7 +134,7 @@ class History:
         end = min(limit, len(recent) - period)
         for index in range(1, end + 1):
             late, early = recent[-index], recent[-index - period]
-            if period in late.agreed:
+            if late.agreed is not None and period in late.agreed:
                 count = late.agreed[period]
                 break
             if late.mark is None or late.mark != early.mark:
@@ -110,23 +144,122 @@ class History:
             count = limit - end if end + period == MAX_STEPS else 0
         for step in reversed(new):
             count += 1
+            if step.agreed is None:
+                step.agreed = {}
             step.agreed[period] = count
         return min(count, limit)
 
+    def alike_count(self, step: Step, least: float) -> int:
+        """Calls of one tool in a row, up to this latest one, whose arguments are alike and that ended alike.
+
+        Alike in the end: the same answer, or the same failure. To be asked after every call; kept with the step.
+        """
+        before = self.back(2) if step is self.back(1) else None
+        step.alike_count = 1
+        if before is not None and before.is_finished and _ended_alike(before, step) and is_alike(before, step, least):
+            step.alike_count = max(before.alike_count, 1) + _counts(before, step)
+        return step.alike_count
+
+    # -- telling -----------------------------------------------------------------------------------------------
+
     def begin(self, step: Step) -> None:
         """Add a call that starts now."""
-        for period in range(1, MAX_PERIOD + 1):
-            self._matched[period] = self.would_match(period, step.signature)
-        self._recent.append(step)
+        recent, signature = self._recent, step.signature
+        if signature in self._calls:
+            length, matched = len(recent), self._matched
+            for period in _PERIODS:
+                is_equal = period <= length and recent[-period].signature == signature
+                matched[period] = matched[period] + 1 if is_equal else 0
+        else:
+            self._matched = [0] * (MAX_PERIOD + 1)
+            _remember(self._calls, signature, [None, 0, 0])
+            step.is_new = True
+        if len(recent) > 1:
+            recent[-2].sketch = ""
+        recent.append(step)
         self.step_count += 1
 
-    def finish(self, step: Step, result: str | None, error: str | None, *, is_empty: bool = False) -> None:
+    def finish(self, step: Step, ending: Ending) -> None:
         """A call has ended; the order of ends may differ from the order of starts."""
-        step.result, step.error, step.is_empty, step.is_finished = result, error, is_empty, True
-        if error is None:
-            if step.tool == self.error_tool:
-                self.error_tool, self.error_mark, self.error_count = "", "", 0
-        elif (step.tool, error) == (self.error_tool, self.error_mark):
-            self.error_count += 1
+        step.result, step.error, step.answer = ending.result, ending.error, ending.answer
+        step.failure, step.is_finished = ending.failure or ending.error, True
+        recent = self._recent
+        before = recent[-2] if len(recent) > 1 and recent[-1] is step else None
+        past = self._tools.get(step.tool)
+        if past is None:
+            past = _remember(self._tools, step.tool, ToolPast())
+        self._count_answers(step, before)
+        self._count_failures(step, before, past)
+        self._count_stale(step, before)
+
+    def _count_answers(self, step: Step, before: Step | None) -> None:
+        mark = step.error or step.result
+        step.same_answer_count = 1
+        if mark is None:
+            return
+        self.is_reporting = True
+        if before is not None and before.mark == mark and before.tool == step.tool:
+            step.same_answer_count = before.same_answer_count + _counts(before, step)
+        self._empty_count += 1 if before is None else _counts(before, step)
+        if step.answer is not Answer.EMPTY:
+            self._empty_count = 0
+        step.empty_count = self._empty_count
+        known = self._calls.get(step.signature)
+        if known is None:
+            known = _remember(self._calls, step.signature, [None, 0, 0])
+        if known[0] == mark:
+            known[1] += 1
+            if step.answer not in NEUTRAL and not step.is_poll:
+                self.wasted_count += 1
         else:
-            self.error_tool, self.error_mark, self.error_count = step.tool, error, 1
+            known[2] += known[0] is not None
+            known[0], known[1] = mark, 1
+        step.equal_call_count, step.wasted_count = known[1], self.wasted_count
+
+    def _count_failures(self, step: Step, before: Step | None, past: ToolPast) -> None:
+        if step.failure is None:
+            past.failure, past.failure_count = None, 0
+            return
+        # what is only told must come in a row: tests that fail between two edits are work
+        is_streak = step.error is not None or (before is not None and before.tool == step.tool)
+        if past.failure == step.failure and is_streak:
+            past.failure_count += 1 if step.error is not None or before is None else _counts(before, step)
+        else:
+            past.failure, past.failure_count, past.is_told = step.failure, 1, step.error is None
+        step.same_failure_count = past.failure_count
+
+    def _count_stale(self, step: Step, before: Step | None) -> None:
+        mark = step.mark
+        is_new_answer = mark is not None and mark not in self._answers
+        if is_new_answer and mark is not None:
+            _remember(self._answers, mark, None)
+        if step.is_new or is_new_answer:
+            self.stale_count = 0
+        elif step.answer not in NEUTRAL and not step.is_poll:
+            self.stale_count += 1 if before is None else _counts(before, step)
+        step.stale_count = self.stale_count
+
+
+def is_alike(before: Step, step: Step, least: float) -> bool:
+    """Whether two calls ask one tool for nearly the same."""
+    if before.tool != step.tool:
+        return False
+    return before.signature == step.signature or likeness(before.sketch, step.sketch) >= least
+
+
+def _counts(before: Step, step: Step) -> int:
+    """1 for a call made after the one before was answered; 0 within one turn, where both were asked at once."""
+    return 0 if step.turn and step.turn == before.turn else 1
+
+
+def _ended_alike(before: Step, step: Step) -> bool:
+    if step.failure is not None and step.failure == before.failure:
+        return True
+    return step.result is not None and step.result == before.result
+
+
+def _remember(known: dict[str, V], key: str, value: V) -> V:
+    if len(known) >= MAX_KNOWN:
+        del known[next(iter(known))]
+    known[key] = value
+    return value

@@ -13,24 +13,21 @@ from hashlib import sha256
 from typing import Any
 
 from runguard_core.calls import ToolCall
-from runguard_core.detectors._canonical import bounded, canonical, squeezed
+from runguard_core.detectors._answer import Answer, folded_failure, read_answer, read_failure
+from runguard_core.detectors._canonical import bounded, canonical
+from runguard_core.detectors._likeness import SKETCH_CHARS
+from runguard_core.detectors._step import Ending
+from runguard_core.detectors._volatile import steady
 
 #: Argument keys that say nothing about what is asked. Compared without case, "-" and "_".
 DEFAULT_VOLATILE_KEYS = frozenset({
     "requestid", "traceid", "spanid", "correlationid", "idempotencykey", "nonce", "timestamp",
-    "requestedat", "now", "currenttime", "thought", "thoughts", "reasoning", "rationale", "runmanager", "callid", "toolcallid",
+    "requestedat", "now", "currenttime", "attempt", "attempts", "retrycount",
+    "thought", "thoughts", "reasoning", "rationale", "runmanager", "callid", "toolcallid",
 })  # fmt: skip
 _DIGEST_CHARS = 32
-#: A longer text says more than "nothing".
-_SAYING_CHARS = 32
+_FAILURES = frozenset({Answer.FAILED, Answer.BUSY})
 
-_UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\b")
-_STAMP = re.compile(
-    r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b"
-)
-_EPOCH = re.compile(r"\b1[5-9]\d{8}(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?\b")
-_DURATION = re.compile(r"\b\d+(?:\.\d+)?\s?(?:ns|us|µs|ms|s|sec|seconds?|minutes?)\b", re.IGNORECASE)
-_HEX = re.compile(r"\b(?:0x)?(?=[0-9a-fA-F]*\d)(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{12,64}\b")
 _NUMBER = re.compile(r"\d+")
 
 
@@ -54,46 +51,45 @@ class Fingerprint:
         return self.text(canonical(value, frozenset()))
 
 
-def signature(call: ToolCall, fingerprint: Fingerprint, volatile_keys: frozenset[str] = DEFAULT_VOLATILE_KEYS) -> str:
-    """Digest of a tool's name and its canonical arguments; arguments given as JSON text are parsed."""
+def read_call(
+    call: ToolCall, fingerprint: Fingerprint, volatile_keys: frozenset[str] = DEFAULT_VOLATILE_KEYS, *, sketch: bool = False
+) -> tuple[str, str]:
+    """A call's signature, and its sketch where asked for: the start of its canonical arguments, to be kept in memory only."""
     arguments: Any = call.arguments
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
         except (ValueError, RecursionError):
             arguments = call.arguments
-    return fingerprint.text(f"{call.name}\0{canonical(arguments, volatile_keys)}")
+    text = canonical(arguments, volatile_keys)
+    return fingerprint.text(f"{call.name}\0{text}"), text[:SKETCH_CHARS] if sketch else ""
+
+
+def signature(call: ToolCall, fingerprint: Fingerprint, volatile_keys: frozenset[str] = DEFAULT_VOLATILE_KEYS) -> str:
+    """Digest of a tool's name and its canonical arguments; arguments given as JSON text are parsed."""
+    return read_call(call, fingerprint, volatile_keys)[0]
+
+
+def read_result(tool: str, result: Any, fingerprint: Fingerprint) -> Ending:
+    """What is kept of a result. A text that speaks of a failure has a failure's mark too."""
+    text = bounded(result) if isinstance(result, str) else canonical(result, DEFAULT_VOLATILE_KEYS)
+    answer = read_answer(text, tool)
+    failure = fingerprint.text(f"{tool}\0said\0{folded_failure(text)}") if answer in _FAILURES else None
+    return Ending(result=fingerprint.text(steady(text)), answer=answer, failure=failure)
+
+
+def read_error(tool: str, error: str, fingerprint: Fingerprint) -> Ending:
+    """What is kept of a failure that was raised."""
+    return Ending(error=error_mark(tool, error, fingerprint), answer=read_failure(error))
 
 
 def result_mark(result: Any, fingerprint: Fingerprint) -> str:
     """Digest of a result without what changes by itself: time stamps, ids, durations."""
     text = bounded(result) if isinstance(result, str) else canonical(result, DEFAULT_VOLATILE_KEYS)
-    return fingerprint.text(_steady(text))
-
-
-#: Texts by which tools say that there is nothing.
-_NOTHING = frozenset({"", "none", "null", "nil", "undefined", "[]", "{}", "()", "''", '""', "no results", "no result", "n/a"})
-
-
-def is_empty(result: Any) -> bool:
-    """Whether a result holds nothing: None, an empty container, or a short text that says so."""
-    if isinstance(result, str):
-        return len(result) < _SAYING_CHARS and result.strip().rstrip(".").lower() in _NOTHING
-    if isinstance(result, (bool, int, float)):
-        return False
-    try:
-        return result is None or len(result) == 0
-    except Exception:  # noqa: BLE001  no length, or a caller's `__len__` that raises
-        return False
-
-
-def _steady(text: str) -> str:
-    for pattern in (_UUID, _STAMP, _EPOCH, _DURATION, _HEX):
-        text = pattern.sub("~", text)
-    return squeezed(text)
+    return fingerprint.text(steady(text))
 
 
 def error_mark(tool: str, error: str, fingerprint: Fingerprint) -> str:
     """Digest of a tool and the way it failed: numbers, ids and spacing do not matter."""
-    folded = _NUMBER.sub("#", _steady(error[:2000])).lower()
+    folded = _NUMBER.sub("#", steady(error[:2000])).lower()
     return fingerprint.text(f"{tool}\0error\0{folded}")

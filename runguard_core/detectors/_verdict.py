@@ -36,3 +36,10 @@ class Verdict:
     period: int = 1
     topic: str = ""
     figures: Mapping[str, int] = field(default_factory=dict)
+
+
+def episode(count: int, warn_after: int, stop_after: int) -> Severity | None:
+    """What a growing count says now: a warning once, a stop at its number and, should the run go on, at every multiple of it."""
+    if count >= stop_after:
+        return Severity.STOP if count % stop_after == 0 else None
+    return Severity.WARN if count == warn_after else None

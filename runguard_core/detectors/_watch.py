@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+from runguard_core.detectors._answer import Answer
+from runguard_core.detectors._cycle import Cycle
 from runguard_core.detectors._error_streak import ErrorStreak
-from runguard_core.detectors._history import History, Step
-from runguard_core.detectors._repeat import Cycle, Repeat
+from runguard_core.detectors._history import History
+from runguard_core.detectors._near_duplicate import NearDuplicate
+from runguard_core.detectors._repeat import Repeat
+from runguard_core.detectors._rounds import latest
+from runguard_core.detectors._same_result import SameResult
+from runguard_core.detectors._stall import Stall
+from runguard_core.detectors._step import Ending, Step
 from runguard_core.detectors._verdict import Severity, Verdict
 
 
@@ -54,53 +61,74 @@ class ToolRule:
 
 _POLL_FACTOR = 10
 _MAX_NAMES = 1000
+#: A call that has so often been answered otherwise than the time before may be polling.
+_LIVE_CHANGES = 3
+_SOFTENED = frozenset({"repeat", "cycle", "stall"})
+_FAILURES = frozenset({Answer.FAILED, Answer.BUSY})
+_NOTHING_SAID: tuple[Verdict, ...] = ()
 
 
 def default_detectors() -> tuple[Detector, ...]:
-    """Repeat, cycle and error streak with their defaults."""
-    return (Repeat(), Cycle(), ErrorStreak())
+    """All of this package, with their defaults."""
+    return (Repeat(), Cycle(), NearDuplicate(), SameResult(), Stall(), ErrorStreak())
 
 
 class Watch:
-    """What a guard holds per agent instance."""
+    """What a guard holds per agent instance.
 
-    __slots__ = ("_detectors", "_rules", "_taken", "history")
+    Attributes:
+        history: the calls of the instance.
+        reads_sketch: whether a detector compares arguments, so that steps need a sketch of them.
+    """
+
+    __slots__ = ("_after", "_before", "_rules", "_taken", "history", "reads_sketch")
 
     def __init__(self, detectors: Sequence[Detector], rules: Sequence[ToolRule] = ()) -> None:
         """An empty history under these detectors."""
         self.history = History()
-        self._detectors, self._rules = detectors, rules
+        self._before = [detector.before for detector in detectors]
+        self._after = [detector.after for detector in detectors]
+        self.reads_sketch = any(getattr(detector, "reads_sketch", False) for detector in detectors)
+        self._rules = rules
         self._taken: dict[str, Repetition] = {}
 
-    def before(self, step: Step) -> list[Verdict]:
-        """What is said of the candidate, a stop last and alone of its kind; empty when there is nothing to say."""
-        if self.repetition(step.tool) is Repetition.EXEMPT:
-            return []
-        return self._said([d.before(self.history, step) for d in self._detectors], step)
+    def before(self, step: Step) -> Sequence[Verdict]:
+        """What is said of the candidate: warnings, and a stop last; empty when there is nothing to say."""
+        taken = self.repetition(step.tool) if self._rules else Repetition.LOOP
+        if taken is Repetition.EXEMPT:
+            return _NOTHING_SAID
+        step.is_poll = taken is Repetition.POLL
+        return self._said(self._before, step)
 
     def begin(self, step: Step) -> None:
         """The candidate starts; exempt tools leave no trace."""
-        if self.repetition(step.tool) is not Repetition.EXEMPT:
+        if not self._rules or self.repetition(step.tool) is not Repetition.EXEMPT:
             self.history.begin(step)
 
-    def finish(self, step: Step, result: str | None, error: str | None, *, is_empty: bool = False) -> list[Verdict]:
+    def finish(self, step: Step, ending: Ending) -> Sequence[Verdict]:
         """The call has ended; what is said of it, as in `before`."""
-        taken = self.repetition(step.tool)
+        taken = self.repetition(step.tool) if self._rules else Repetition.LOOP
         if taken is Repetition.EXEMPT:
-            return []
-        self.history.finish(step, result, error, is_empty=is_empty)
-        if taken is Repetition.POLL and error is None:
-            return []
-        return self._said([d.after(self.history, step) for d in self._detectors], step)
+            return _NOTHING_SAID
+        self.history.finish(step, ending)
+        if taken is Repetition.POLL and ending.error is None:
+            return _NOTHING_SAID
+        return self._said(self._after, step)
 
-    def _said(self, found: Sequence[Verdict | None], step: Step) -> list[Verdict]:
-        if not any(found):
-            return []
-        softened = [self._softened(verdict, step.tool) for verdict in found if verdict is not None]
+    def _said(self, judges: Sequence[Callable[[History, Step], Verdict | None]], step: Step) -> Sequence[Verdict]:
+        history, found = self.history, None
+        for judge in judges:
+            verdict = judge(history, step)
+            if verdict is not None:
+                found = [verdict] if found is None else [*found, verdict]
+        return _NOTHING_SAID if found is None else self._ordered(found, step)
+
+    def _ordered(self, found: Sequence[Verdict], step: Step) -> Sequence[Verdict]:
+        """Softened where the policy or the tool's past says so; of several stops the first, after all warnings."""
+        softened = [self._softened(verdict, step) for verdict in found]
         said = [verdict for verdict in softened if verdict is not None]
-        stop = next((verdict for verdict in said if verdict.severity is Severity.STOP), None)
-        warned = [verdict for verdict in said if verdict.severity is Severity.WARN]
-        return warned if stop is None else [*warned, stop]
+        stops = [verdict for verdict in said if verdict.severity is Severity.STOP]
+        return [*(verdict for verdict in said if verdict.severity is Severity.WARN), *stops[:1]]
 
     def repetition(self, tool: str) -> Repetition:
         """How the policy takes this tool's repetitions."""
@@ -114,10 +142,10 @@ class Watch:
             found = self._taken[tool] = next(matches, Repetition.LOOP)
         return found
 
-    def _softened(self, verdict: Verdict, tool: str) -> Verdict | None:
-        taken = self._round_taken(verdict, tool) if self._rules else Repetition.LOOP
+    def _softened(self, verdict: Verdict, step: Step) -> Verdict | None:
+        taken = self._round_taken(verdict, step.tool) if self._rules else Repetition.LOOP
         if taken is Repetition.LOOP:
-            return verdict
+            return self._softened_by_past(verdict, step)
         if taken is Repetition.POLL and verdict.rule != "error_streak" and verdict.repeat_count < _POLL_FACTOR * 3:
             return None
         return replace(verdict, severity=Severity.WARN)
@@ -127,3 +155,17 @@ class Watch:
         steps = [self.history.back(distance) for distance in range(1, verdict.period + 1)] if verdict.period > 1 else []
         taken = {self.repetition(tool), *(self.repetition(step.tool) for step in steps if step is not None)}
         return next(kind for kind in (Repetition.POLL, Repetition.OBSERVE, Repetition.LOOP, Repetition.EXEMPT) if kind in taken)
+
+    def _softened_by_past(self, verdict: Verdict, step: Step) -> Verdict:
+        """A stop becomes a warning where equal calls have kept getting other answers; failures and long streaks excepted."""
+        if step.is_vague:
+            return replace(verdict, severity=Severity.WARN)
+        if verdict.severity is not Severity.STOP or verdict.rule not in _SOFTENED or verdict.repeat_count >= _POLL_FACTOR * 3:
+            return verdict
+        last = step if step.is_finished else self.history.back(1)
+        if last is None or last.answer in _FAILURES:
+            return verdict
+        asked = {step.signature} if verdict.period == 1 else {one.signature for one in latest(self.history, verdict.period)}
+        least = 1 if last.answer is Answer.BRIEF else _LIVE_CHANGES  # a number that changes at all may be the same by chance
+        is_live = any(self.history.changed_count(signature) >= least for signature in asked)
+        return replace(verdict, severity=Severity.WARN) if is_live else verdict

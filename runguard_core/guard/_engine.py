@@ -60,7 +60,7 @@ class Engine:
         self.clock = SteadyClock(clock)
         app = rules.defaults.app
         self.book = BudgetBook(rules.budgets, app=app, zone=rules.zone, mode=rules.mode)
-        self.runs = Runs(rules.detectors, rules.tool_rules, rules.active_turn_detectors())
+        self.runs = Runs(rules.active_detectors(), rules.tool_rules, rules.active_turn_detectors())
         self.learned, self.learning = Learned(), threading.Lock()
         self.backlog = Backlog()
         self.owner = f"{os.getpid()}-{new_id()}"

@@ -10,7 +10,7 @@ from runguard_core import breaker
 from runguard_core import events as ev
 from runguard_core.budgets import Mode
 from runguard_core.calls import Outcome, OutcomeKind, ToolCall, ToolUse
-from runguard_core.detectors import Severity, Step, Verdict, error_mark, is_empty, result_mark, signature
+from runguard_core.detectors import Ending, Severity, Step, Verdict, read_call, read_error, read_result
 from runguard_core.guard import _refusing as refusing
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
@@ -20,11 +20,13 @@ _log = logging.getLogger("runguard")
 
 def check_loops(engine: Engine, it: Candidate, call: ToolCall) -> None:
     """Judge a tool call by the history of its agent instance, and as a probe by what tripped before."""
-    step = it.step = Step(call.name, signature(call, engine.fingerprint), turn=it.lane.turn_count)
-    for verdict in it.lane.watch.before(step):
+    watch = it.lane.watch
+    mark, sketch = read_call(call, engine.fingerprint, sketch=watch.reads_sketch)
+    step = it.step = Step(call.name, mark, sketch, turn=it.lane.turn_count, is_vague=sketch == "{}" and bool(call.arguments))
+    for verdict in watch.before(step):
         act_on(engine, it, verdict)
     if it.state.is_probe:
-        check_probe(engine, it, (step.signature,))
+        check_probe(engine, it, (mark,))
 
 
 def end_step(engine: Engine, it: Candidate, call: ToolCall, outcome: Outcome) -> Outcome:
@@ -33,17 +35,22 @@ def end_step(engine: Engine, it: Candidate, call: ToolCall, outcome: Outcome) ->
     A stop latches the run, so that its next call of any kind is refused; this one is over, nothing is raised. An unknown
     outcome without a result is no result: nobody reported one.
     """
-    failed = error_mark(call.name, outcome.error, engine.fingerprint) if outcome.error else None
-    is_told = failed is None and (outcome.kind is not OutcomeKind.UNKNOWN or outcome.result is not None)
-    mark = result_mark(outcome.result, engine.fingerprint) if is_told else None
+    ending = _ending(engine, call, outcome)
     chars = outcome.output_chars or (len(outcome.result) if isinstance(outcome.result, str) else 0)
-    use = ToolUse(name=call.name, signature=it.signature or "", result_hash=mark, result_chars=chars)
+    use = ToolUse(name=call.name, signature=it.signature or "", result_hash=ending.result, result_chars=chars)
     with it.state.lock:
         it.state.tool_uses.append(use)
     if it.step is not None:
-        said = it.lane.watch.finish(it.step, mark, failed, is_empty=is_told and is_empty(outcome.result))
-        _act_after(engine, it, said, failed)
-    return replace(outcome, output_text_hash=mark, output_chars=chars, result=None)
+        _act_after(engine, it, it.lane.watch.finish(it.step, ending), ending.error)
+    return replace(outcome, output_text_hash=ending.result, output_chars=chars, result=None)
+
+
+def _ending(engine: Engine, call: ToolCall, outcome: Outcome) -> Ending:
+    if outcome.error:
+        return read_error(call.name, outcome.error, engine.fingerprint)
+    if outcome.kind is OutcomeKind.UNKNOWN and outcome.result is None:
+        return Ending()
+    return read_result(call.name, outcome.result, engine.fingerprint)
 
 
 def _act_after(engine: Engine, it: Candidate, said: Sequence[Verdict], failed: str | None) -> None:

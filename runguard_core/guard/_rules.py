@@ -90,3 +90,7 @@ class Rules:
         if agent is None or not self.agent_modes:
             return self.mode
         return self.agent_modes.get(agent, self.mode)
+
+    def active_detectors(self) -> tuple[Detector, ...]:
+        """Those that are not switched off: the others cost nothing."""
+        return tuple(one for one in self.detectors if self.detector_modes.get(one.rule) is not Mode.OFF)

@@ -14,11 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from runguard_core.budgets import Budget, parse_limit
-from runguard_core.detectors import Cycle, ErrorStreak, Repeat, Repetition, ToolRule
+from runguard_core.detectors import Repetition, ToolRule
 from runguard_core.errors import InvalidAmountError, PolicyError
 from runguard_core.guard import Guard, Rules, rules_of
 from runguard_core.ledger import Unit
 from runguard_core.money import usd_to_nanos
+from runguard_core.policy._detectors import detectors_of
 from runguard_core.policy._layers import find_file, read_layers
 from runguard_core.policy._mistakes import first_mistake
 from runguard_core.policy._schema import Assume, Degraded, PolicyFile, PriceTable
@@ -93,7 +94,7 @@ def _rules(content: PolicyFile, digest: str) -> Rules:
         "quote": content.quote, "cap_output": content.cap_output, "timezone": content.timezone,
         "require": tuple(content.require), "prices": PriceBook(_prices(content.prices)), "policy_hash": digest,
         "turn_detectors": turn_detectors(content.detectors), "advise": content.detectors.advise,
-        "detectors": _detectors(content), "detector_modes": _modes(vars(content.detectors)),
+        "detectors": detectors_of(content.detectors), "detector_modes": _modes(vars(content.detectors)),
         "tool_rules": tuple(ToolRule(n, Repetition(t.repetition)) for n, t in content.tools.items()),
         "tool_prices_usd": {n: t.price_usd for n, t in content.tools.items() if t.price_usd is not None},
         "agent_modes": _modes(content.agents), "agent_owners": {n: a.owner for n, a in content.agents.items() if a.owner},
@@ -123,15 +124,6 @@ def _budget(table: Any, index: int) -> Budget:
         return Budget(values.pop("limit"), **values)
     except PolicyError as error:
         raise PolicyError(key=f"budgets.{index}.{error.key}", expected=error.expected) from None
-
-
-def _detectors(content: PolicyFile) -> tuple[Any, ...]:
-    repeat, cycle, streak = content.detectors.repeat, content.detectors.cycle, content.detectors.error_streak
-    return (
-        Repeat(warn_after=repeat.warn_after, stop_after=repeat.stop_after),
-        Cycle(max_period=cycle.max_period, warn_after=cycle.warn_after, stop_after=cycle.stop_after),
-        ErrorStreak(warn_after=streak.warn_after, stop_after=streak.stop_after),
-    )
 
 
 def _modes(tables: Mapping[str, Any]) -> dict[str, str]:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from runguard_core.policy._detectors import DetectorsTable
 from runguard_core.policy._table import Amount, ModeName, Table
-from runguard_core.policy._turn_tables import TurnTables
 
 
 class BudgetTable(Table):
@@ -23,36 +23,6 @@ class BudgetTable(Table):
     landing: Amount | None = Field(default=None, description='kept for one last, tool-less answer: "2 %" or an amount')
     shared: bool = Field(default=False, description="counts all apps of the ledger together")
     locked: bool = Field(default=False, description="files that extend this one may only lower the limit")
-
-
-class RepeatTable(Table):
-    """`[detectors.repeat]`."""
-
-    mode: ModeName | None = None
-    warn_after: int = Field(default=2, ge=2)
-    stop_after: int = Field(default=3, ge=2)
-
-
-class CycleTable(RepeatTable):
-    """`[detectors.cycle]`."""
-
-    max_period: int = Field(default=8, ge=2, le=8)
-
-
-class ErrorStreakTable(Table):
-    """`[detectors.error_streak]`."""
-
-    mode: ModeName | None = None
-    warn_after: int = Field(default=3, ge=1)
-    stop_after: int = Field(default=5, ge=1)
-
-
-class DetectorsTable(TurnTables):
-    """`[detectors]`."""
-
-    repeat: RepeatTable = RepeatTable()
-    cycle: CycleTable = CycleTable()
-    error_streak: ErrorStreakTable = ErrorStreakTable()
 
 
 class ToolTable(Table):

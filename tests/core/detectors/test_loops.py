@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -16,55 +15,49 @@ from runguard_core.detectors import (
     Fingerprint,
     History,
     Repetition,
-    Severity,
     Step,
     ToolRule,
-    Verdict,
     Watch,
     default_detectors,
     error_mark,
+    read_result,
     result_mark,
     signature,
 )
 
-KEY = Fingerprint(b"k")
-Shape = Iterable[tuple[str, Any, Any]]
-
-
-def play(shape: Shape, rules: tuple[ToolRule, ...] = ()) -> tuple[int | None, Verdict | None, list[str]]:
-    """Index and verdict of the first stop, and the rules that warned before it. A result may be an exception."""
-    watch, warned = Watch(default_detectors(), rules), []
-    for index, (tool, arguments, result) in enumerate(shape):
-        mark = signature(ToolCall(name=tool, arguments=arguments), KEY)
-        step = Step(tool, mark)
-        said = watch.before(step)
-        if said and said[-1].severity is Severity.STOP:
-            return index, said[-1], warned
-        watch.begin(step)
-        failed = error_mark(tool, str(result), KEY) if isinstance(result, Exception) else None
-        after = watch.finish(step, None if failed or result is None else result_mark(result, KEY), failed)
-        warned += [found.rule for found in (*said, *after)]
-    return None, None, warned
-
-
-def done(history: History, tool: str, result: str) -> None:
-    """A step that begins and ends at once."""
-    step = Step(tool, tool)
-    history.begin(step)
-    history.finish(step, result, None)
-
+from .playing import KEY, done, play, told
 
 LOOPS: dict[str, tuple[list[tuple[str, Any, Any]], int, str]] = {
-    "same call, same result": ([("search", {"q": "x"}, "no")] * 9, 2, "repeat"),
-    "same call, same failure": ([("fetch", {"u": 1}, ValueError("429 slow down"))] * 9, 2, "repeat"),
+    "same call, same result": ([("search", {"q": "x"}, "a page")] * 9, 2, "repeat"),
+    "same call, same answer that is a failure": ([("search", {"q": "x"}, "Error: no such index")] * 9, 2, "repeat"),
+    "a failure again, in a run that was failing": (
+        [("list", {}, "Error: no such table"), *[("search", {"q": "x"}, "Error: no such index")] * 9], 2, "repeat"),
+    "same call, nothing": ([("search", {"q": "x"}, "[]")] * 9, 5, "repeat"),
+    "an action that is acknowledged": ([("click", {"on": "next"}, "ok")] * 9, 5, "repeat"),
+    "a poll that nobody declared": ([("get_status", {"job": 7}, "pending")] * 20, 11, "repeat"),
+    "same call, same answer, other work in between": (
+        [step for i in range(20) for step in (("test", {}, "3 tests differ"), ("edit", {"n": i}, f"edited {i}"))], 12, "repeat"),
+    "a habit of asking twice": (
+        [("read", "a", "A"), ("read", "a", "A"), ("list", {}, "L"), ("read", "b", "B"), ("read", "b", "B")], 4, "repeat"),
+    "the same failure, other words": (
+        [("search", {"q": f"weather forecast of paris {i}"}, f"Could not find [paris {i}]") for i in range(9)], 3, "near_duplicate"),
+    "unknown volatile arguments": (
+        [("get", {"page": "the report of may", "at": f"2026-11-24T10:00:0{i}Z"}, "the very same report, word for word") for i in range(9)],
+        3, "near_duplicate"),
+    "another question, the same answer": (
+        [("search", {"q": chr(97 + i) * 5}, "the service is closed on sundays") for i in range(9)], 5, "same_result"),
+    "calls and answers all seen before, in no order": (
+        [(name, {}, f"the page of {name}, unchanged") for name in "abcdefgacegbdfgecadbfgafdbecgdcbagfe"], 30, "stall"),
+    "same call, same failure": ([("fetch", {"u": 1}, ValueError("429 slow down"))] * 9, 3, "repeat"),
     "key order does not matter": ([("f", {"a": 1, "b": 2}, "r"), ("f", {"b": 2, "a": 1}, "r"), ("f", {"a": 1, "b": 2}, "r")], 2, "repeat"),
     "volatile arguments do not hide it": ([("f", {"q": 1, "request_id": i, "thought": f"try {i}"}, "r") for i in range(5)], 2, "repeat"),
-    "volatile results do not hide it": ([("f", {"q": 1}, f"at 2026-11-24T10:00:0{i}Z took {i}.5 ms: empty") for i in range(5)], 2, "repeat"),
+    "volatile results do not hide it": ([("f", {"q": 1}, f"at 2026-11-24T10:00:0{i}Z took {i}.5 ms: three") for i in range(5)], 2, "repeat"),
     "two by turns": ([("a", {}, "1"), ("b", {}, "2")] * 4, 5, "cycle"),
     "three in a round": ([("a", {}, "1"), ("b", {}, "2"), ("c", {}, "3")] * 4, 8, "cycle"),
-    "eight in a round": ([(f"t{i}", {}, i) for i in range(8)] * 4, 23, "cycle"),
+    "eight in a round": ([(f"t{i}", {}, f"page {i}") for i in range(8)] * 4, 23, "cycle"),
     "the same failure, other arguments": ([("f", {"q": i}, ValueError(f"timeout after {i} s")) for i in range(9)], 5, "error_streak"),
-    "nobody reports results": ([("f", {}, None)] * 9, 5, "repeat"),
+    "nobody reports results": ([("f", {}, None)] * 9, 2, "repeat"),
+    "one tool reports nothing": ([("g", {}, "words"), *[("f", {}, None)] * 9], 6, "repeat"),
 }  # fmt: skip
 HEALTHY: dict[str, list[tuple[str, Any, Any]]] = {
     "polling from 0 to 100 %": [("get_status", {"job": 7}, f"{i} %") for i in range(0, 101, 5)],
@@ -74,31 +67,38 @@ HEALTHY: dict[str, list[tuple[str, Any, Any]]] = {
     "test runs with changing results": [("test", {}, f"{i} failed") for i in range(20)],
     "read two files by turns, they change": [step for i in range(9) for step in (("read", "a", f"a{i}"), ("read", "b", f"b{i}"))],
     "one retry": [("f", {}, ValueError("x")), ("f", {}, "ok")] * 3,
+    "a retry after a rate limit": [("f", {}, "429 Too Many Requests"), ("f", {}, "429 Too Many Requests"), ("f", {}, "a page")]
+    * 2,
+    "asking twice once": [("read", "a", "A"), ("read", "a", "A"), *[("read", f"b{i}", f"B{i}") for i in range(9)]],
+    "a batch of equal items": [("add", {"sku": 1}, "added")] * 5,
+    "map over chunks": [("index", {"chunk": i}, "ok") for i in range(30)],
+    "lint thirty files without an issue": [("lint", {"file": f"m{i}.py"}, "0 errors found") for i in range(30)],
+    "a poll that waits and gets on": [("get_status", {"job": 7}, f"running, {i // 4} %") for i in range(80)],
     "failures of different kinds": [("f", {"q": i}, ValueError(word)) for i, word in enumerate("abcdefg")],
 }
 
 
 @pytest.mark.parametrize("name", list(LOOPS))
-def test_a_loop_is_stopped_before_the_call_that_would_complete_it(name: str) -> None:
+def test_a_loop_is_stopped_at_the_call_that_completes_it(name: str) -> None:
     """At the index that can be counted by hand, with a sentence that says what was seen."""
     shape, index, rule = LOOPS[name]
-    found, verdict, _ = play(shape)
-    assert verdict is not None
-    assert (found, verdict.rule) == (index, rule)
-    assert verdict.marks
-    assert shape[index][0] in verdict.evidence
+    played = play(shape)
+    assert played.stop is not None
+    assert (played.index, played.stop.rule) == (index, rule)
+    assert played.stop.marks
+    assert rule == "stall" or shape[index][0] in played.stop.evidence
 
 
 @pytest.mark.parametrize("name", list(HEALTHY))
 def test_progress_is_left_alone(name: str) -> None:
-    """Same call and changing result, or changing call."""
-    found, verdict, _ = play(HEALTHY[name])
-    assert found is None, verdict
+    """Same call and changing result, or changing call; whether turns are known or not."""
+    assert play(HEALTHY[name]).stop is None
+    assert play(HEALTHY[name], in_turns_of=0).stop is None
 
 
 def test_a_warning_comes_before_the_stop() -> None:
     """Two equal calls with equal results are announced."""
-    assert play([("search", {"q": "x"}, "no")] * 9)[2] == ["repeat"]
+    assert play([("search", {"q": "x"}, "a page")] * 9).rules == ["repeat"]
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,47 @@ def test_a_warning_comes_before_the_stop() -> None:
 def test_the_policy_says_how_a_tools_repetition_is_taken(rule: Repetition, stops: bool) -> None:
     """Declared for a name or a pattern."""
     for pattern in ("get_status", "get_*"):
-        shape = [("get_status", {"job": 7}, "pending")] * 12
-        assert (play(shape, (ToolRule(pattern, rule),))[0] is not None) is stops
+        shape = [("get_status", {"job": 7}, "pending")] * 25
+        assert (play(shape, (ToolRule(pattern, rule),)).stop is not None) is stops
+
+
+def test_unlike_calls_of_one_turn_with_one_answer_are_one_question() -> None:
+    """The model asked for all of them before it saw an answer; across turns they count."""
+    shape = [("search", {"q": chr(97 + i) * 5}, "the service is closed on sundays") for i in range(12)]
+    assert play(shape, in_turns_of=12).warned == []
+    assert play(shape).index == 5
+
+
+def test_a_failure_that_may_pass_is_tried_once_more_than_one_that_may_not() -> None:
+    """Two time-outs and a success are a good run; so is one more when the provider asks to wait."""
+    for failure, refused in ((TimeoutError("no answer within 5 s: timed out"), 3), (KeyError("no such sensor"), 2)):
+        assert play([("read", {"id": 1}, failure)] * 9).index == refused
+
+
+def test_a_word_that_changes_at_all_may_be_the_same_by_chance() -> None:
+    """A die thrown."""
+    assert play([("roll", {}, str(eyes)) for eyes in (3, 5, 5, 5, 5, 1, 2, 2, 2, 6)]).stop is None
+
+
+def test_thoughts_are_announced_and_never_stopped() -> None:
+    """What they are called with is left out as volatile, so all of them look equal."""
+    played = play([("think", {"thought": f"so {i}"}, "Your thought has been logged.") for i in range(20)])
+    assert (played.stop, played.rules[0]) == (None, "repeat")
+
+
+def test_what_kept_changing_only_softens_a_stop() -> None:
+    """A call whose answers changed three times is warned about, and stopped once it has been the same thirty times."""
+    shape = [("get_status", {"job": 7}, f"step {min(i, 5)} of 9 was reached, and the rest goes on") for i in range(80)]
+    played = play(shape)
+    assert "repeat" in played.rules
+    assert played.index is not None
+    assert played.index > 30
+
+
+def test_a_result_that_changes_only_in_time_is_no_change() -> None:
+    """Else every answer with a clock in it would hide a loop."""
+    shape = [("get", {}, f"as of 2026-11-24T10:{i:02}:00Z the queue holds three items of eight kinds") for i in range(9)]
+    assert play(shape).index == 2
 
 
 def test_parallel_calls_in_flight_are_no_evidence() -> None:
@@ -120,7 +159,7 @@ def test_parallel_calls_in_flight_are_no_evidence() -> None:
         assert not watch.before(step)
         watch.begin(step)
     for step in reversed(steps):
-        watch.finish(step, "equal", None)
+        watch.finish(step, told("equal"))
     assert watch.before(Step("f", "same"))
 
 
@@ -179,6 +218,7 @@ def test_hostile_arguments_and_results_have_a_digest(value: Any) -> None:
     call = ToolCall(name="f", arguments=value)
     assert signature(call, KEY) == signature(call, KEY)
     assert result_mark(value, KEY) == result_mark(value, KEY)
+    assert read_result("f", value, KEY).result == result_mark(value, KEY)
     assert len(error_mark("f", "x" * 100_000, KEY)) == 32
 
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from runguard_core.detectors import (
     MAX_STEPS,
+    Answer,
     Cycle,
     Detector,
+    Ending,
     History,
     Repeat,
     Repetition,
@@ -22,6 +24,8 @@ from runguard_core.detectors import (
     Watch,
     default_detectors,
 )
+
+from .playing import ending_of, told
 
 POLL = ToolRule("get_*", Repetition.POLL)
 
@@ -35,7 +39,7 @@ def play(calls: list[tuple[str, str]], rules: tuple[ToolRule, ...] = (), by: tup
         if is_stopped(said):
             break
         watch.begin(step)
-        said += watch.finish(step, result, None)
+        said += watch.finish(step, ending_of(tool, result))
     return said
 
 
@@ -47,14 +51,14 @@ def is_stopped(said: list[Verdict]) -> bool:
 @pytest.mark.parametrize("first", [0, 1])
 def test_polling_with_a_pause_in_between_is_polling(first: int) -> None:
     """A round is taken as its most lenient tool is, whichever of them would complete it."""
-    calls = [("get_status", "pending"), ("sleep", "ok")] * 12
+    calls = [("get_status", "pending"), ("sleep", "ok")] * 29
     assert play(calls[first:], (POLL,)) == []
     assert is_stopped(play(calls[first:]))
 
 
 def test_polling_with_a_pause_for_ever_is_announced() -> None:
     """At ten times the usual number of rounds, without a stop."""
-    said = play([("get_status", "pending"), ("sleep", "ok")] * 40, (POLL,))
+    said = play([("get_status", "pending"), ("sleep", "ok")] * 80, (POLL,))
     assert said
     assert {verdict.severity for verdict in said} == {Severity.WARN}
     assert min(verdict.repeat_count for verdict in said) == 30
@@ -88,8 +92,8 @@ def test_limits_beyond_the_window_still_stop(detector: Detector, tools: int, sto
 
 def test_the_sentence_counts_only_calls_with_equal_results() -> None:
     """Four calls, of which the latest two agree: two in a row, and the next would be the third."""
-    said = play([("f", result) for result in ("10 %", "20 %", "30 %", "30 %", "30 %")])
-    warned, stopped = said
+    said = play([("f", result) for result in map("it is at {} of a hundred steps now".format, (10, 20, 30, 30, 30))])
+    warned, stopped = (one for one in said if one.rule == "repeat")
     assert "called 2 times in a row" in warned.evidence
     assert "for the 3rd time in a row" in stopped.evidence
     assert (warned.repeat_count, stopped.repeat_count) == (2, 3)
@@ -98,7 +102,9 @@ def test_the_sentence_counts_only_calls_with_equal_results() -> None:
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy")), max_size=40))
 def test_what_a_repeat_says_can_be_counted_again(calls: list[tuple[str, str]]) -> None:
     """From the recording alone, for every verdict, under stops that are only observed."""
-    watch = Watch((Repeat(),), (ToolRule("*", Repetition.OBSERVE),))
+    never = 10**6
+    in_a_row = Repeat(warn_after_anywhere=never, stop_after_anywhere=never)
+    watch = Watch((in_a_row,), (ToolRule("*", Repetition.OBSERVE),))
     for index, (tool, result) in enumerate(calls):
         equal = _tail(calls[:index])
         step = Step(tool, tool)
@@ -107,7 +113,7 @@ def test_what_a_repeat_says_can_be_counted_again(calls: list[tuple[str, str]]) -
         assert (verdict is not None) is is_third
         assert verdict is None or verdict.repeat_count == equal + 1
         watch.begin(step)
-        after = next(iter(watch.finish(step, result, None)), None)
+        after = next(iter(watch.finish(step, told(result))), None)
         equal = _tail(calls[: index + 1])
         assert (after is not None) is (equal >= 2)
         assert after is None or after.repeat_count == equal
@@ -133,7 +139,7 @@ def test_agreement_kept_with_the_steps_equals_counting_from_scratch(calls: list[
         shuffle(open_steps)
         if len(open_steps) > 2:
             step, mark = open_steps.pop()
-            history.finish(step, mark, None)
+            history.finish(step, told(mark))
         for period in (1, 2, 3):
             assert history.agreed(period, history.matched(period)) == _counted(history, period)
 
@@ -153,7 +159,7 @@ def test_a_parallel_fan_out_over_items_is_left_alone() -> None:
     for step in steps:
         assert not watch.before(step)
         watch.begin(step)
-    assert not any(watch.finish(step, "ok", None) for step in reversed(steps))
+    assert not any(watch.finish(step, Ending(result="ok", answer=Answer.DONE)) for step in reversed(steps))
 
 
 def test_names_without_end_are_not_kept() -> None:
