@@ -17,6 +17,7 @@ from runguard_core.detectors._signature import (
     read_call,
     read_error,
     read_result,
+    recalled,
     result_mark,
     signature,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "read_call",
     "read_error",
     "read_result",
+    "recalled",
     "result_mark",
     "signature",
 ]

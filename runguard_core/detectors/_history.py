@@ -235,7 +235,7 @@ class History:
             _remember(self._answers, mark, None)
         if step.is_new or is_new_answer:
             self.stale_count = 0
-        elif step.answer not in NEUTRAL and not step.is_poll:
+        elif not (step.answer in NEUTRAL or step.is_poll or (step.answer is None and mark is not None)):
             self.stale_count += 1 if before is None else _counts(before, step)
         step.stale_count = self.stale_count
 

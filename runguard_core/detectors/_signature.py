@@ -27,6 +27,12 @@ DEFAULT_VOLATILE_KEYS = frozenset({
 })  # fmt: skip
 _DIGEST_CHARS = 32
 _FAILURES = frozenset({Answer.FAILED, Answer.BUSY})
+#: No hexadecimal digits.
+_LETTERS = {
+    Answer.TOLD: "t", Answer.BRIEF: "w", Answer.DONE: "k", Answer.EMPTY: "n", Answer.FAILED: "x", Answer.BUSY: "y",
+    Answer.WAITING: "p",
+}  # fmt: skip
+_ANSWERS = {letter: answer for answer, letter in _LETTERS.items()}
 
 _NUMBER = re.compile(r"\d+")
 
@@ -71,11 +77,21 @@ def signature(call: ToolCall, fingerprint: Fingerprint, volatile_keys: frozenset
 
 
 def read_result(tool: str, result: Any, fingerprint: Fingerprint) -> Ending:
-    """What is kept of a result. A text that speaks of a failure has a failure's mark too."""
-    text = bounded(result) if isinstance(result, str) else canonical(result, DEFAULT_VOLATILE_KEYS)
+    """What is kept of a result. A text that speaks of a failure has a failure's mark too.
+
+    The mark's last character says the kind of answer, so that a history can be rebuilt from marks alone.
+    """
+    text = steady(bounded(result) if isinstance(result, str) else canonical(result, DEFAULT_VOLATILE_KEYS))
     answer = read_answer(text, tool)
     failure = fingerprint.text(f"{tool}\0said\0{folded_failure(text)}") if answer in _FAILURES else None
-    return Ending(result=fingerprint.text(steady(text)), answer=answer, failure=failure)
+    return Ending(result=fingerprint.text(text)[:-1] + _LETTERS[answer], answer=answer, failure=failure)
+
+
+def recalled(tool: str, result: str | None, error: str | None, fingerprint: Fingerprint) -> Ending:
+    """What a ledger still knows of an ending: the failure that was raised, or the result's mark with its kind of answer."""
+    if error:
+        return read_error(tool, error, fingerprint)
+    return Ending(result=result, answer=_ANSWERS.get(result[-1:]) if result else None)
 
 
 def read_error(tool: str, error: str, fingerprint: Fingerprint) -> Ending:

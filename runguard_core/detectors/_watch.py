@@ -115,6 +115,14 @@ class Watch:
             return _NOTHING_SAID
         return self._said(self._after, step)
 
+    def recall(self, step: Step, ending: Ending) -> None:
+        """A call of the past, as a ledger kept it: nothing is said of it."""
+        taken = self.repetition(step.tool)
+        if taken is not Repetition.EXEMPT:
+            step.is_poll = taken is Repetition.POLL
+            self.history.begin(step)
+            self.history.finish(step, ending)
+
     def _said(self, judges: Sequence[Callable[[History, Step], Verdict | None]], step: Step) -> Sequence[Verdict]:
         history, found = self.history, None
         for judge in judges:

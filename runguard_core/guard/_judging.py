@@ -14,15 +14,21 @@ from runguard_core.detectors import Ending, Severity, Step, Verdict, read_call, 
 from runguard_core.guard import _refusing as refusing
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
+from runguard_core.guard._recalling import recall
 
 _log = logging.getLogger("runguard")
 
 
 def check_loops(engine: Engine, it: Candidate, call: ToolCall) -> None:
     """Judge a tool call by the history of its agent instance, and as a probe by what tripped before."""
-    watch = it.lane.watch
+    lane = it.lane
+    watch = lane.watch
+    if not lane.is_recalled:
+        lane.is_recalled = True
+        if not it.caller.is_alone:
+            recall(engine, watch, it.who)
     mark, sketch = read_call(call, engine.fingerprint, sketch=watch.reads_sketch)
-    step = it.step = Step(call.name, mark, sketch, turn=it.lane.turn_count, is_vague=sketch == "{}" and bool(call.arguments))
+    step = it.step = Step(call.name, mark, sketch, turn=lane.turn_count, is_vague=sketch == "{}" and bool(call.arguments))
     for verdict in watch.before(step):
         act_on(engine, it, verdict)
     if it.state.is_probe:

@@ -27,6 +27,7 @@ class Lane:
     """One agent instance within a run: its turns and its history. Parallel sub-agents have one each.
 
     `turns` is None where no detector of model calls is on.
+    `is_recalled`: whether the ledger has been asked for calls that were made before this process saw the run.
     `caller` is who called here last, as admission worked it out: the next call is mostly the same one's.
     """
 
@@ -34,6 +35,7 @@ class Lane:
     turns: TurnWatch | None = None
     turn_count: int = 0
     loop_count: int = 0
+    is_recalled: bool = False
     caller: Caller | None = None
     _watch: Watch | None = None
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runguard_core import CallFilter, History, ModelCall, Severity, Step, ToolCall, TrippedError, Verdict
+from runguard_core import Attribution, CallFilter, Guard, History, ModelCall, Severity, Step, ToolCall, TrippedError, Verdict
 from runguard_core import events as ev
 
 from .spending import CENT, kinds
@@ -59,3 +60,47 @@ def test_a_warning_is_said_once_for_each_rule_of_a_run(make_guard: Any) -> None:
             for _ in range(3):
                 session.reserve(ToolCall(name="f")).post(result="")
     assert kinds(guard).count(ev.LOOP_WARNING) == 4
+
+
+def until_stopped(guard: Guard, who: Attribution, results: list[str]) -> int:
+    """Equal calls of one run with these results; how many were admitted."""
+    for index, result in enumerate(results):
+        try:
+            guard.reserve(ToolCall(name="f", arguments={"q": 1}), who).post(result=result)
+        except TrippedError:
+            return index
+    return len(results)
+
+
+def test_a_restart_forgets_no_loop(make_guard: Any, tmp_path: Path) -> None:
+    """A fresh guard on a ledger that knows the run goes on counting where the old one stopped; other instances and runs begin anew."""
+    kept = f"sqlite:///{tmp_path / 'l.db'}"
+    first = make_guard(store=kept)
+    who = first.attribution(run="r", agent="a")
+    assert until_stopped(first, who, ["a page of words"] * 2) == 2
+    first.close()
+    second = make_guard(store=kept)
+    assert until_stopped(second, second.attribution(run="r", agent="b"), ["a page of words"]) == 1
+    assert until_stopped(second, second.attribution(run="other", agent="a"), ["a page of words"]) == 1
+    assert until_stopped(second, who, ["a page of words"] * 9) == 0
+
+
+def test_the_kind_of_an_answer_outlives_a_restart(make_guard: Any, tmp_path: Path) -> None:
+    """What says "not yet" is asked again as patiently as before."""
+    who = None
+    for _ in range(3):
+        guard = make_guard(store=f"sqlite:///{tmp_path / 'l.db'}")
+        who = who or guard.attribution(run="r")
+        assert until_stopped(guard, who, ["pending"] * 3) == 3
+        guard.close()
+    assert until_stopped(make_guard(store=f"sqlite:///{tmp_path / 'l.db'}"), who, ["pending"] * 9) == 2  # type: ignore[arg-type]
+
+
+def test_a_detector_that_is_off_is_not_asked(make_guard: Any) -> None:
+    """It costs nothing and says nothing."""
+    guard = make_guard(detectors=(Said(Severity.STOP), Said(Severity.WARN, "yours")), detector_modes={"mine": "off"})
+    with guard.session("s") as session:
+        for _ in range(3):
+            session.reserve(ToolCall(name="f")).post(result="")
+    assert ev.WOULD_TRIP not in kinds(guard)
+    assert [event.facts["rule"] for event in guard.store.events() if event.kind == ev.LOOP_WARNING] == ["yours"]
