@@ -42,12 +42,10 @@ from runguard_core.detectors import (
     Fingerprint,
     NearDuplicate,
     Repeat,
-    Repetition,
     SameResult,
     Severity,
     Stall,
     Step,
-    ToolRule,
     Watch,
     default_detectors,
     read_call,
@@ -377,17 +375,14 @@ def microseconds(watch: Watch, next_call: Callable[[int], Call], window: int = 2
 
 def overhead() -> dict[str, Any]:
     """Medians: runs without and with repetition (the stops ignored), and making the digests."""
-    observed = (ToolRule("*", Repetition.OBSERVE),)
-    shapes: dict[str, tuple[tuple[ToolRule, ...], Callable[[int], Call]]] = {
-        "new calls": ((), lambda i: ("f", f"s{i}", f"page {i}")),
-        "one call, other results": ((), lambda i: ("f", "s", f"page {i}")),
-        "other calls, one failure": ((), lambda i: ("f", f"word{i} one two three", "Error: not found")),
-        "one call for ever": (observed, lambda _: ("f", "s", "a page")),
-        "a round of eight for ever": (observed, lambda i: ("f", f"s{i % 8}", "a page")),
+    shapes: dict[str, Callable[[int], Call]] = {
+        "new calls": lambda i: ("f", f"s{i}", f"page {i}"),
+        "one call, other results": lambda i: ("f", "s", f"page {i}"),
+        "other calls, one failure": lambda i: ("f", f"word{i} one two three", "Error: not found"),
+        "one call for ever": lambda _: ("f", "s", "a page"),
+        "a round of eight for ever": lambda i: ("f", f"s{i % 8}", "a page"),
     }
-    found: dict[str, Any] = {
-        name: microseconds(Watch(default_detectors(), rules), made) for name, (rules, made) in shapes.items()
-    }
+    found: dict[str, Any] = {name: microseconds(Watch(default_detectors()), made) for name, made in shapes.items()}
     call, text = ToolCall(name="search", arguments={"query": "weather in Paris", "limit": 10}), "word " * 200
     parts: dict[str, Callable[[], Any]] = {
         "signature and sketch": lambda: read_call(call, KEY, sketch=True),

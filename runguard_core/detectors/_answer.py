@@ -55,6 +55,7 @@ _BUSY = re.compile(
 _PLAINLY_BUSY = re.compile(
     r"\b(?:429|502|503|504) \w|too many requests|throttled|overloaded|timed out|rate limit|service unavailable"
 )
+_BUSY_HINTS = _words("429 502 503 504 requests throttled overloaded out limit unavailable")
 _WAITING = _words("""
     pending running queued processing waiting in_progress inprogress scheduled initializing provisioning building deploying
 """)
@@ -76,6 +77,8 @@ _NO_FAILURE = re.compile(
 )
 
 
+#: Without one of these the expression above cannot match.
+_NO_FAILURE_HINTS = _FAILED | _words("no 0 zero without error error_code error_message failures warnings issues problems")
 #: JSON that holds keys and no values.
 _HOLLOW = re.compile(r"[\[\]{}\s,]*(?:\"[^\"]*\"\s*:\s*(?:\[\]|\{\}|null|\"\"|0|false)[\[\]{}\s,]*)*")
 #: Tools that do nothing but wait, by the beginning of their names.
@@ -103,10 +106,11 @@ def read_answer(text: str, tool: str = "") -> Answer:
 def _read_short(head: str, words: list[str]) -> Answer:
     if not _WAITING.isdisjoint(words):
         return Answer.WAITING
-    if _PLAINLY_BUSY.search(head):
+    if not _BUSY_HINTS.isdisjoint(words) and _PLAINLY_BUSY.search(head):
         return Answer.BUSY
-    is_done = (len(words) <= _ACK_WORDS and not _DONE.isdisjoint(words)) or _NO_FAILURE.search(head)
-    if is_done:
+    if len(words) <= _ACK_WORDS and not _DONE.isdisjoint(words):
+        return Answer.DONE
+    if not _NO_FAILURE_HINTS.isdisjoint(words) and _NO_FAILURE.search(head):
         return Answer.DONE
     return Answer.BRIEF if len(head) <= _BRIEF_CHARS else Answer.TOLD
 

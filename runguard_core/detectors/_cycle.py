@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from runguard_core.detectors._history import MAX_PERIOD, History
 from runguard_core.detectors._patience import patience
-from runguard_core.detectors._rounds import is_uniform, judge_round, latest, round_marks
+from runguard_core.detectors._rounds import is_uniform, judge_round, round_marks
 from runguard_core.detectors._step import Step
 from runguard_core.detectors._verdict import Severity, Verdict
 
@@ -28,7 +28,7 @@ class Cycle:
 
     def before(self, history: History, step: Step) -> Verdict | None:
         """Judge the candidate; the shortest round is named."""
-        if not history.is_known(step.signature):
+        if not history.is_known(step.signature) or history.would_match(1, step.signature) >= self.max_period:
             return None
         for period in range(2, self.max_period + 1):
             found = judge_round(self.rule, history, step, period=period, stop_after=self.stop_after)
@@ -38,17 +38,17 @@ class Cycle:
 
     def after(self, history: History, step: Step) -> Verdict | None:
         """Judge a call that has just ended and closes a round."""
-        if step.is_new or step is not history.back(1):
+        if step.is_new or step is not history.back(1) or history.matched(1) >= self.max_period:
             return None
         for period in range(2, self.max_period + 1):
             if history.matched(period) < period * (self.warn_after - 1) or is_uniform(history, period):
                 continue
-            rounds = patience(self.warn_after, (one.answer for one in latest(history, period)))
+            rounds = patience(self.warn_after, (one.answer for one in history.latest(period)))
             needed = period * (rounds - 1)
             is_round = history.matched(period) >= needed and (history.matched(period) - needed) % period == 0
             if not is_round or history.outcomes_agree(period, needed) is not True:
                 continue
-            names = " -> ".join(one.tool for one in latest(history, period))
+            names = " -> ".join(one.tool for one in history.latest(period))
             evidence = f"the round {names} was made {rounds} times with equal arguments and equal results"
             marks = round_marks(history, step, period)
             return Verdict(

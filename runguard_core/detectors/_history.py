@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any, TypeVar
 
 from runguard_core.detectors._answer import Answer
-from runguard_core.detectors._likeness import likeness
+from runguard_core.detectors._likeness import likeness, words_of
 from runguard_core.detectors._step import Ending, Step
 
 V = TypeVar("V")
@@ -76,6 +76,11 @@ class History:
         """The step `distance` before the next one (1 is the latest); None beyond the window."""
         return self._recent[-distance] if 0 < distance <= len(self._recent) else None
 
+    def latest(self, count: int) -> list[Step]:
+        """The latest steps, in order; fewer where the window holds fewer."""
+        recent = self._recent
+        return [recent[-distance] for distance in range(min(count, len(recent)), 0, -1)]
+
     def is_known(self, signature: str) -> bool:
         """Whether this call was made before, as far as remembered."""
         return signature in self._calls
@@ -114,6 +119,9 @@ class History:
         count = min(count, MAX_STEPS - period)
         if count + period > len(recent):
             return False
+        kept = recent[-1].agreed if count > 0 else None
+        if kept is not None and kept.get(period, 0) >= count:
+            return True
         for index in range(1, count + 1):
             late, early = recent[-index], recent[-index - period]
             if not (late.is_finished and early.is_finished):
@@ -175,7 +183,7 @@ class History:
             _remember(self._calls, signature, [None, 0, 0])
             step.is_new = True
         if len(recent) > 1:
-            recent[-2].sketch = ""
+            recent[-2].sketch, recent[-2].words = "", None
         recent.append(step)
         self.step_count += 1
 
@@ -244,7 +252,11 @@ def is_alike(before: Step, step: Step, least: float) -> bool:
     """Whether two calls ask one tool for nearly the same."""
     if before.tool != step.tool:
         return False
-    return before.signature == step.signature or likeness(before.sketch, step.sketch) >= least
+    if before.signature == step.signature:
+        return True
+    before.words = before.words if before.words is not None else words_of(before.sketch)
+    step.words = words_of(step.sketch)
+    return likeness(before.words, step.words) >= least
 
 
 def _counts(before: Step, step: Step) -> int:

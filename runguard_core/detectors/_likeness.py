@@ -1,4 +1,4 @@
-"""How much two calls ask for the same thing: the words that their arguments' values share."""
+"""How much two calls ask for the same thing: the words that the values of their arguments share."""
 
 from __future__ import annotations
 
@@ -17,16 +17,11 @@ _LITTLE = frozenset(
 )  # fmt: skip
 
 
-def likeness(one: str, other: str) -> float:
-    """Share of words in common, 0 to 1, of two sketches (canonical arguments); 1 where both hold the same words.
-
-    Case, order, punctuation, numbers written as text, ids and time stamps make no difference.
-    """
-    left, right = _words(one), _words(other)
-    if not left and not right:
-        return 1.0
-    return len(left & right) / len(left | right)
-
-
-def _words(sketch: str) -> frozenset[str]:
+def words_of(sketch: str) -> frozenset[str]:
+    """The words of a call's values. Case, order, punctuation, ids, time stamps and numbers written as text make no difference."""
     return frozenset(_WORD.findall(steady(sketch).lower())) - _LITTLE
+
+
+def likeness(one: frozenset[str], other: frozenset[str]) -> float:
+    """Share of words in common, 0 to 1; 1 where both hold the same words, or none."""
+    return len(one & other) / len(one | other) if one or other else 1.0

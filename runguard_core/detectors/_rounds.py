@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from runguard_core.detectors._history import TROUBLE_STEPS, History
 from runguard_core.detectors._patience import patience
 from runguard_core.detectors._step import Step
@@ -19,7 +17,7 @@ def judge_round(rule: str, history: History, step: Step, *, period: int, stop_af
     if agree is False:
         return None
     if agree or history.is_reporting:
-        allowed = patience(stop_after, (one.answer for one in latest(history, period)))
+        allowed = patience(stop_after, (one.answer for one in history.latest(period)))
     else:
         allowed = stop_after
     if matched < period * (allowed - 1) or history.outcomes_agree(period, period * (allowed - 1) - 1) is False:
@@ -35,7 +33,7 @@ def _sentence(history: History, step: Step, period: int, rounds: int, *, reporte
     outcomes = "equal results" if reported else "no result reported"
     if period == 1:
         return f"{step.tool} would be called for the {ordinal(rounds)} time in a row with equal arguments and {outcomes}"
-    names = " -> ".join(one.tool for one in latest(history, period))
+    names = " -> ".join(one.tool for one in history.latest(period))
     return f"the round {names} would be made for the {ordinal(rounds)} time with equal arguments and {outcomes}"
 
 
@@ -55,14 +53,9 @@ def troubled(count: int) -> str:
     return f"; of the {TROUBLE_STEPS} calls before, {count} failed or repeated" if count else ""
 
 
-def latest(history: History, count: int) -> Sequence[Step]:
-    """The latest steps, in order."""
-    return [step for step in (history.back(distance) for distance in range(count, 0, -1)) if step is not None]
-
-
 def round_marks(history: History, step: Step, period: int) -> tuple[str, ...]:
     """Signatures of the latest round."""
-    return (step.signature,) if period == 1 else tuple(dict.fromkeys(one.signature for one in latest(history, period)))
+    return (step.signature,) if period == 1 else tuple(dict.fromkeys(one.signature for one in history.latest(period)))
 
 
 def ordinal(number: int) -> str:

@@ -65,6 +65,7 @@ class Step:
     wasted_count: int = 0
     stale_count: int = 0
     alike_count: int = field(default=0, repr=False)
+    words: frozenset[str] | None = field(default=None, repr=False)
     agreed: dict[int, int] | None = field(default=None, repr=False)
 
     @property

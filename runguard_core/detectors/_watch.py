@@ -14,7 +14,6 @@ from runguard_core.detectors._error_streak import ErrorStreak
 from runguard_core.detectors._history import History
 from runguard_core.detectors._near_duplicate import NearDuplicate
 from runguard_core.detectors._repeat import Repeat
-from runguard_core.detectors._rounds import latest
 from runguard_core.detectors._same_result import SameResult
 from runguard_core.detectors._stall import Stall
 from runguard_core.detectors._step import Ending, Step
@@ -160,8 +159,8 @@ class Watch:
 
     def _round_taken(self, verdict: Verdict, tool: str) -> Repetition:
         """A round is taken as its most lenient tool is: polling with a pause in between is still polling."""
-        steps = [self.history.back(distance) for distance in range(1, verdict.period + 1)] if verdict.period > 1 else []
-        taken = {self.repetition(tool), *(self.repetition(step.tool) for step in steps if step is not None)}
+        steps = self.history.latest(verdict.period) if verdict.period > 1 else []
+        taken = {self.repetition(tool), *(self.repetition(step.tool) for step in steps)}
         return next(kind for kind in (Repetition.POLL, Repetition.OBSERVE, Repetition.LOOP, Repetition.EXEMPT) if kind in taken)
 
     def _softened_by_past(self, verdict: Verdict, step: Step) -> Verdict:
@@ -173,7 +172,7 @@ class Watch:
         last = step if step.is_finished else self.history.back(1)
         if last is None or last.answer in _FAILURES:
             return verdict
-        asked = {step.signature} if verdict.period == 1 else {one.signature for one in latest(self.history, verdict.period)}
+        asked = {step.signature} if verdict.period == 1 else {one.signature for one in self.history.latest(verdict.period)}
         least = 1 if last.answer is Answer.BRIEF else _LIVE_CHANGES  # a number that changes at all may be the same by chance
         is_live = any(self.history.changed_count(signature) >= least for signature in asked)
         return replace(verdict, severity=Severity.WARN) if is_live else verdict
