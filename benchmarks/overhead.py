@@ -26,10 +26,10 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 
-from runguard_core import Budget, Guard, ModelCall, PromptPart, ToolCall, Usage
+from runguard_core import Budget, Guard, Messages, ModelCall, PromptPart, ToolCall, Usage
 from runguard_core.prices import PriceBook, PriceOverride
 from runguard_langchain import RunGuardCallbackHandler
-from runguard_langchain._translate import Sizes
+from runguard_langchain._translate import as_mapping
 
 CALL = ModelCall(model="gpt-4o-mini", provider="openai", parts=(PromptPart("user", 400),), max_output_tokens=500)
 USAGE = Usage(input_tokens=100, output_tokens=50)
@@ -113,13 +113,13 @@ def sizing() -> dict[str, float]:
         messages = [HumanMessage("word " * 50) for _ in range(count)]
         first, again = [], []
         for _ in range(20):
-            sizes = Sizes()
+            sizes = Messages(as_mapping)
             start = time.perf_counter_ns()
             for message in messages:
-                sizes.of(message)
+                sizes.measure(message, {})
             middle = time.perf_counter_ns()
             for message in messages:
-                sizes.of(message)
+                sizes.measure(message, {})
             first.append(middle - start)
             again.append(time.perf_counter_ns() - middle)
         found[f"{count} messages, first"] = statistics.median(first) / 1000

@@ -18,11 +18,12 @@ from runguard_core.errors import (
     TrippedError,
     UnknownModelError,
 )
-from runguard_core.guard import BudgetExceeded, Guard, Reservation, Session, current_session, on_import, safely
+from runguard_core.guard import BudgetExceeded, Guard, Reservation, Session, current_session
+from runguard_core.hooking import CallNode, CallTree, Hook, OpenCall, OpenCalls, StopSignal, Wraps, inside, on_import, safely
 from runguard_core.ledger import CallFilter, CallRecord, Event, Store
 from runguard_core.stores import open_store
 from runguard_core.usage import Usage
-from runguard_core.wire import Prompt, read_answer, read_chunks, read_error, read_prompt, read_size, read_usage
+from runguard_core.wire import Messages, Prompt, read_answer, read_chunks, read_error, read_prompt, read_size, read_usage
 
 if TYPE_CHECKING:
     from runguard_core.policy import load_policy
@@ -32,15 +33,21 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "CallFilter",
+    "CallNode",
     "CallRecord",
+    "CallTree",
     "Clock",
     "Detector",
     "Event",
     "Guard",
     "History",
+    "Hook",
     "LedgerError",
+    "Messages",
     "Mode",
     "ModelCall",
+    "OpenCall",
+    "OpenCalls",
     "Outcome",
     "OutcomeKind",
     "Period",
@@ -55,6 +62,7 @@ __all__ = [
     "Session",
     "Severity",
     "Step",
+    "StopSignal",
     "StoppedError",
     "Store",
     "StoreError",
@@ -68,7 +76,9 @@ __all__ = [
     "UnknownModelError",
     "Usage",
     "Verdict",
+    "Wraps",
     "current_session",
+    "inside",
     "load_policy",
     "on_import",
     "open_store",

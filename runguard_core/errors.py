@@ -65,6 +65,10 @@ class StoppedError(RunguardError):
     partial: Any = None
     rule: str = "stopped"
 
+    def retry_seconds(self, at: datetime) -> int | None:
+        """Whole seconds from `at` after which the call may fit, at least 1; None where a person has to act first."""
+        return None
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by facts, so that a stop crosses process pools unharmed."""
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -111,6 +115,14 @@ class RefusedError(StoppedError):
         self.requested, self.available = requested, available
         self.resets_at, self.retry = resets_at, retry
         super().__init__(self._sentence())
+
+    def retry_seconds(self, at: datetime) -> int | None:
+        """Until the window ends; 1 where calls in flight are in the way: nobody knows when they settle."""
+        if self.retry == RETRY_NEVER:
+            return None
+        if self.retry == RETRY_WHEN_SETTLED or self.resets_at is None:
+            return 1
+        return max(1, round((self.resets_at - at).total_seconds()))
 
     def _sentence(self) -> str:
         where = f" ({self.scope})" if self.scope else ""

@@ -9,31 +9,25 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-try:
-    import langchain_core  # noqa: F401
-except ImportError as error:
-    raise ImportError("runguard_langchain needs LangChain: pip install 'runguard-core[langchain]'") from error
+if find_spec("langchain_core") is None:
+    raise ImportError("runguard_langchain needs LangChain: pip install 'runguard-core[langchain]'")
 
 from runguard_langchain._handler import RunGuardCallbackHandler
-from runguard_langchain._install import activate, install, uninstall
+from runguard_langchain._install import activate, guard_model, install, uninstall
 
 if TYPE_CHECKING:
-    from runguard_langchain._cap import guard_model
     from runguard_langchain._middleware import RunGuardMiddleware
 
 __all__ = ["RunGuardCallbackHandler", "RunGuardMiddleware", "activate", "guard_model", "install", "uninstall"]
 
 
 def __getattr__(name: str) -> object:
-    """What needs the heavier parts of LangChain is imported on first use."""
-    if name == "RunGuardMiddleware":
-        from runguard_langchain._middleware import RunGuardMiddleware  # noqa: PLC0415
+    """The middleware needs the heavier parts of LangChain: it is imported on first use."""
+    if name != "RunGuardMiddleware":
+        raise AttributeError(name)
+    from runguard_langchain._middleware import RunGuardMiddleware  # noqa: PLC0415
 
-        return RunGuardMiddleware
-    if name == "guard_model":
-        from runguard_langchain._cap import guard_model  # noqa: PLC0415
-
-        return guard_model
-    raise AttributeError(name)
+    return RunGuardMiddleware

@@ -2,23 +2,62 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from runguard_core import Attribution, Guard, Outcome, OutcomeKind, StoppedError, safely
+from runguard_core import (
+    CallNode,
+    CallTree,
+    Guard,
+    Messages,
+    OpenCall,
+    Outcome,
+    OutcomeKind,
+    StoppedError,
+    current_session,
+    safely,
+)
 from runguard_langchain import _translate as translate
-from runguard_langchain._anthropic import keep_first_usage, take_first_usage
-from runguard_langchain._stops import GraphBubbleUp, bubbling
-from runguard_langchain._tree import Node, tree_of
+from runguard_langchain._passing import GraphBubbleUp, bubbling, keep_first_usage
+
+_MAX_PROMPTS = 1000
+#: The run that the middleware knows of, for agents whose outer callbacks do not reach the handler.
+RUN: ContextVar[str | None] = ContextVar("runguard_langchain_run", default=None)
 
 
-def _is_anthropic_stream(node: Node) -> bool:
-    """Whether the answer came in pieces from Anthropic's protocol."""
-    call = node.reservation.call if node.reservation is not None else None
-    return node.is_stream and getattr(call, "provider", None) == "anthropic"
+@dataclass(slots=True, eq=False)
+class Run(CallNode):
+    """A run of LangChain's in progress: a chain, a graph's step, a model, a tool.
+
+    Attributes:
+        name: LangChain's; a graph's name is an agent's.
+        is_stream: the answer comes in pieces; first_usage: of the first event of an Anthropic stream.
+        failed: id of the model call right inside that has just failed: the next one repeats it.
+    """
+
+    name: str | None = None
+    is_stream: bool = False
+    first_usage: Mapping[str, Any] | None = None
+    failed: str | None = None
+
+
+class _Shared:
+    """What all handlers of one guard share, so that attaching four ways at once counts once."""
+
+    def __init__(self, guard: Guard) -> None:
+        """The runs in progress, the sizes of messages seen, the last prompt of each run for a stop that happens in a tool."""
+        self.tree: CallTree[Run] = CallTree(guard)
+        self.messages = Messages(translate.as_mapping)
+        self.prompts: dict[str | None, list[Any]] = {}
+
+
+_shared: weakref.WeakKeyDictionary[Guard, _Shared] = weakref.WeakKeyDictionary()
 
 
 class RunGuardCallbackHandler(BaseCallbackHandler):
@@ -34,7 +73,8 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
     def __init__(self, guard: Guard) -> None:
         """Share everything with the other handlers of this guard."""
         self.guard = guard
-        self._tree = tree_of(guard)
+        shared = _shared.get(guard) or _shared.setdefault(guard, _Shared(guard))
+        self._tree, self._messages, self._prompts = shared.tree, shared.messages, shared.prompts
 
     @property
     def ignore_retriever(self) -> bool:
@@ -67,185 +107,152 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         """Itself."""
         return self
 
-    # -- chains: the tree that says whose a call is --------------------------------------------------------------
+    # -- chains: the tree that says whose a call is ---------------------------------------------------------------
 
     def on_chain_start(
-        self,
-        serialized: dict[str, Any] | None,
-        inputs: Any,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
         """Remember where the run hangs."""
-        self._tree.place(run_id, parent_run_id, tags, metadata, name, is_chain=True)
+        self._place(run_id, parent_run_id, kwargs, is_chain=True)
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
-        """Settle what LangChain left open below."""
+        """Settle what LangChain left open below: it has been cancelled."""
         self._leave(run_id)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
-        """Settle what LangChain left open below."""
+        """As `on_chain_end`."""
         self._leave(run_id)
 
     # -- models ---------------------------------------------------------------------------------------------------
 
     def on_chat_model_start(
-        self,
-        serialized: dict[str, Any],
-        messages: list[list[Any]],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
+        self, serialized: Any, messages: list[list[Any]], *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
         """Set the quote aside, or raise before the request is sent."""
-        self._start_model(run_id, parent_run_id, tags, metadata, messages[0] if messages else (), kwargs)
+        self._start_model(run_id, parent_run_id, messages[0] if messages else (), kwargs)
 
     def on_llm_start(
-        self,
-        serialized: dict[str, Any],
-        prompts: list[str],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
+        self, serialized: Any, prompts: list[str], *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
         """As `on_chat_model_start`, for completion models."""
-        self._start_model(run_id, parent_run_id, tags, metadata, prompts[0] if prompts else "", kwargs)
+        self._start_model(run_id, parent_run_id, prompts[0] if prompts else "", kwargs)
 
     def on_llm_new_token(
         self, token: Any, *, chunk: Any = None, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
         """Count what was seen, for streams that break off."""
-        node = self._tree.nodes.get(run_id)
-        if node is not None:
+        node = self._tree.find(run_id)
+        if node is not None and node.call is not None:
             node.is_stream = True
-            if node.reservation is not None:
-                node.reservation.is_claimed = True  # the request is out: whoever calls a model now calls for itself
-            node.first_usage = node.first_usage or take_first_usage(getattr(chunk, "message", None))
-            node.seen_chars += len(token) if isinstance(token, str) else 0
+            node.call.reservation.is_claimed = True  # the request is out: whoever calls a model now calls for itself
+            node.first_usage = node.first_usage or translate.take_first_usage(getattr(chunk, "message", None))
+            node.call.seen_chars += len(token) if isinstance(token, str) else 0
 
     def on_llm_end(self, response: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Post what the answer cost."""
-        self._finish(
-            run_id, lambda node: translate.completed(response, node.first_usage, is_anthropic_stream=_is_anthropic_stream(node))
-        )
+
+        def outcome(node: Run, call: OpenCall) -> Outcome:
+            is_anthropic = node.is_stream and getattr(call.reservation.call, "provider", None) == "anthropic"
+            return translate.completed(response, node.first_usage, is_anthropic_stream=is_anthropic)
+
+        self._finish(run_id, outcome)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Void, or charge what is known."""
-        self._finish(run_id, lambda node: translate.failed(error, kwargs.get("response"), node.seen_chars))
+        self._finish(run_id, lambda _, call: translate.failed(error, kwargs.get("response"), call.seen_chars))
 
     # -- tools ----------------------------------------------------------------------------------------------------
 
     def on_tool_start(
-        self,
-        serialized: dict[str, Any] | None,
-        input_str: str,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        inputs: dict[str, Any] | None = None,
-        **kwargs: Any,
+        self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
         """Judge the call by the run's history, or raise before the tool runs."""
-        if self._tree.is_open(run_id):
-            return
-        node = self._tree.place(run_id, parent_run_id, tags, metadata, kwargs.get("name"))
-        call = safely(lambda: translate.tool_call(serialized, input_str, inputs, kwargs.get("tool_call_id"), kwargs.get("name")))
+        node = self._place(run_id, parent_run_id, kwargs)
+        call = safely(lambda: translate.tool_call(serialized, input_str, kwargs)) if node.call is None else None
         if call is not None:
-            self._reserve(run_id, node, call, metadata, partial=None)
+            self._reserve(node, call, kwargs, partial=None)
 
     def on_tool_end(self, output: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Digest the result."""
-        self._finish(run_id, lambda _: translate.tool_outcome(output))
+        self._finish(run_id, lambda *_: translate.tool_outcome(output))
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """A failure of the tool; a pause for a human and a stop further down are none."""
-        if isinstance(error, (StoppedError, GraphBubbleUp)):
-            self._finish(run_id, lambda _: Outcome(kind=OutcomeKind.CANCELLED))
-        else:
-            self._finish(run_id, lambda _: Outcome(kind=OutcomeKind.FAILED, error=f"{type(error).__name__}: {error}"[:300]))
+        is_stop = isinstance(error, (StoppedError, GraphBubbleUp))
+        self._finish(run_id, lambda *_: translate.tool_failure(error, is_stop=is_stop))
 
     def output_cap(self, run_id: UUID) -> int | None:
         """The output limit that was reserved for a model call in progress; None: leave the request's own."""
-        node = self._tree.nodes.get(run_id)
-        return node.reservation.max_output_tokens if node is not None and node.reservation is not None else None
+        node = self._tree.find(run_id)
+        return node.call.reservation.max_output_tokens if node is not None and node.call is not None else None
 
     # -- how ------------------------------------------------------------------------------------------------------
 
-    def _who(self, node: Node, metadata: Mapping[str, Any] | None) -> Attribution:
-        values = translate.attribution(metadata) if metadata else {}
-        if "agent" not in values:
-            values["agent"] = node.agent
-        return self.guard.attribution(**values, run=node.root, instance=node.instance)
+    def _place(self, run_id: UUID, parent_run_id: UUID | None, about: Mapping[str, Any], *, is_chain: bool = False) -> Run:
+        """The node of a run. A `graph:step:*` run's parent is a graph, and a graph's name is an agent's."""
+        known = self._tree.find(run_id)
+        if known is not None:
+            return known
+        node, metadata = Run(run_id, self._tree.find(parent_run_id), name=about.get("name")), about.get("metadata") or {}
+        parent = node.parent
+        if parent is None:
+            node.agent = metadata.get("lc_agent_name")
+            node.run, node.is_run = _root(run_id, is_chain=is_chain)
+        elif is_chain and any(tag.startswith("graph:step:") for tag in about.get("tags") or ()):
+            named = parent.name if parent.name not in {None, "LangGraph"} else None
+            node.agent, node.instance = named or metadata.get("lc_agent_name") or parent.name, str(parent_run_id)
+        return self._tree.enter(node)
 
-    def _start_model(
-        self,
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        tags: list[str] | None,
-        metadata: dict[str, Any] | None,
-        batch: Any,
-        kwargs: dict[str, Any],
-    ) -> None:
-        if self._tree.is_open(run_id):
+    def _start_model(self, run_id: UUID, parent_run_id: UUID | None, batch: Any, about: Mapping[str, Any]) -> None:
+        node = self._place(run_id, parent_run_id, about)
+        if node.call is not None:
             return
-        node = self._tree.place(run_id, parent_run_id, tags, metadata, None)
-        parent = self._tree.find(parent_run_id)
-        retry_of = parent.failed if parent is not None else None
-        params = kwargs.get("invocation_params") or {}
-        call = safely(lambda: translate.model_call(batch, params, metadata or {}, self._tree.sizes, retry_of))
+        params, metadata = about.get("invocation_params") or {}, about.get("metadata") or {}
+        retry_of = node.parent.failed if node.parent is not None else None
+        call = safely(lambda: translate.model_call(batch, params, metadata, self._messages, retry_of))
         if call is None:  # a prompt we cannot read is still a paid call
-            call = translate.model_call("", {}, metadata or {}, self._tree.sizes, None)
+            call = translate.model_call("", {}, metadata, self._messages, None)
         if call.provider == "anthropic":
             keep_first_usage()
-        self._reserve(run_id, node, call, metadata, partial=batch)
-        self._tree.keep_prompt(node.root, batch)
+        self._reserve(node, call, about, partial=batch)
+        if not isinstance(batch, str):
+            if len(self._prompts) >= _MAX_PROMPTS:
+                self._prompts.clear()
+            self._prompts[node.run] = list(batch)
 
-    def _reserve(self, run_id: UUID, node: Node, call: Any, metadata: Mapping[str, Any] | None, partial: Any) -> None:
+    def _reserve(self, node: Run, call: Any, about: Mapping[str, Any], partial: Any) -> None:
+        who = self._tree.who(node, translate.attribution(about.get("metadata") or {}))
         try:
-            node.reservation = self.guard.reserve(call, self._who(node, metadata), call_id=str(run_id), by="langchain")
+            node.call = OpenCall(self.guard.reserve(call, who, call_id=str(node.key), by="langchain"), node.key)
         except StoppedError as error:
-            self._tree.nodes.pop(run_id, None)
-            raise bubbling(error, self._partial(node, partial)) from None
+            node.is_run = False  # a call that was not made ends nothing
+            self._tree.leave(node.key)
+            said = list(partial) if isinstance(partial, (list, tuple)) else self._prompts.get(node.run, partial)
+            raise bubbling(error, said) from None  # with the prompt that was not sent, or the run's last one
 
-    def _partial(self, node: Node, batch: Any) -> Any:
-        """The conversation at the stop: the prompt that was not sent, or the run's last one."""
-        return list(batch) if isinstance(batch, (list, tuple)) else self._tree.prompts.get(node.root, batch)
-
-    def _finish(self, run_id: UUID, outcome_of: Callable[[Node], Outcome]) -> None:
+    def _finish(self, run_id: UUID, outcome_of: Callable[[Run, OpenCall], Outcome]) -> None:
         """Settle a call; never raises."""
-        node = self._tree.nodes.pop(run_id, None)
-        if node is None:
-            return
-        if node.reservation is not None:
-            outcome = safely(lambda: outcome_of(node)) or Outcome(kind=OutcomeKind.UNKNOWN)
-            node.reservation.settle(outcome)
-            parent = self._tree.find(node.parent)
-            if parent is not None:
-                parent.failed = node.reservation.call_id if outcome.kind is OutcomeKind.FAILED else None
-            if node.is_run:
-                self._tree.prompts.pop(node.root, None)
-                who = node.reservation.attribution
-                self.guard.end_run(who if who.run == node.root else who.with_values(run=node.root))
-        self._tree.abandon(run_id)
+        node = self._tree.find(run_id)
+        call = node.call if node is not None else None
+        if node is not None and call is not None:
+            outcome = safely(lambda: outcome_of(node, call)) or Outcome(kind=OutcomeKind.UNKNOWN)
+            call.reservation.settle(outcome)
+            if node.parent is not None:
+                node.parent.failed = call.reservation.call_id if outcome.kind is OutcomeKind.FAILED else None
+        self._leave(run_id)
 
     def _leave(self, run_id: UUID) -> None:
-        """A chain has ended: calls below it that LangChain never closed have been cancelled; a root's run is over."""
-        node = self._tree.nodes.pop(run_id, None)
-        self._tree.abandon(run_id)
+        node = self._tree.leave(run_id)
         if node is not None and node.is_run:
-            self._tree.abandon(None, root=node.root)
-            self._tree.prompts.pop(node.root, None)
-            self.guard.end_run(self._who(node, None).with_values(run=node.root))
+            self._prompts.pop(node.run, None)
+
+
+def _root(run_id: UUID, *, is_chain: bool) -> tuple[str, bool]:
+    """The run that a run without a known parent belongs to, and whether it is one itself."""
+    told = RUN.get()
+    if told is not None:
+        return told, False
+    session = current_session()
+    if not is_chain and session is not None and session.attribution.run is not None:
+        return session.attribution.run, False
+    return str(run_id), True

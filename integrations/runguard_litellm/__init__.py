@@ -7,11 +7,10 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from runguard_core import Guard, load_policy, on_import
+from runguard_core import Guard, Hook, load_policy
 
 if find_spec("litellm") is None:
     raise ImportError("runguard_litellm needs LiteLLM: pip install 'runguard-core[litellm]'")
@@ -23,38 +22,23 @@ if TYPE_CHECKING:
 
 __all__ = ["RunGuardLogger", "install", "proxy", "uninstall"]
 
-_wanted: list[Guard] = []
+_hook = Hook("litellm", "runguard_litellm._hooks")
 
 
 def install(guard: Guard) -> None:
     """Meter and guard every LiteLLM call of this process. A second guard replaces the first. Does not import LiteLLM."""
-    _wanted[:] = [guard]
-    on_import("litellm", _attach)
+    _hook.install(guard)
 
 
 def uninstall() -> None:
     """Undo `install`, and every `RunGuardLogger`."""
-    _wanted.clear()
-    if "runguard_litellm._hooks" in sys.modules:
-        sys.modules["runguard_litellm._hooks"].detach()
-
-
-def _attach() -> None:
-    from runguard_litellm._hooks import RunGuardLogger  # noqa: PLC0415
-
-    if _wanted:
-        RunGuardLogger(_wanted[0])
+    _hook.uninstall()
 
 
 def __getattr__(name: str) -> object:
     """What imports LiteLLM is imported on first use."""
-    if name == "RunGuardLogger":
-        from runguard_litellm._hooks import RunGuardLogger  # noqa: PLC0415
+    if name not in {"RunGuardLogger", "proxy"}:
+        raise AttributeError(name)
+    from runguard_litellm._hooks import RunGuardLogger  # noqa: PLC0415
 
-        return RunGuardLogger
-    if name == "proxy":
-        from runguard_litellm._hooks import RunGuardLogger  # noqa: PLC0415
-
-        globals()["proxy"] = RunGuardLogger(load_policy().guard())
-        return globals()["proxy"]
-    raise AttributeError(name)
+    return RunGuardLogger if name == "RunGuardLogger" else globals().setdefault(name, RunGuardLogger(load_policy().guard()))

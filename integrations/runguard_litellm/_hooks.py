@@ -7,11 +7,12 @@ raised there arrives at the caller, no request has been made, nothing is retried
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 import litellm
@@ -20,8 +21,8 @@ import litellm.utils
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 
-from runguard_core import Guard, RefusedError, StoppedError
-from runguard_litellm._calls import Calls, scope
+from runguard_core import Guard, StoppedError, Wraps, inside
+from runguard_litellm._calls import Calls
 from runguard_litellm._translate import OPERATIONS
 
 #: Providers of OpenAI's protocol: a stream of theirs tells its usage when asked to.
@@ -29,12 +30,8 @@ _OPENAI_LIKE = frozenset(
     {"openai", "azure", "hosted_vllm", "custom_openai", "openrouter", "deepseek", "together_ai", "fireworks_ai", "groq", "xai"}
     | {"litellm_proxy", "lm_studio", "llamafile", "nvidia_nim", "cerebras", "sambanova"}
 )
-_LISTS = (
-    *("callbacks", "input_callback", "success_callback", "failure_callback"),
-    *("_async_success_callback", "_async_failure_callback"),
-)
 _RETRYING = tuple(f"{name}_with_retries" for name in ("completion", "acompletion", "responses", "aresponses"))
-_patched: list[tuple[Any, str, Any, Any]] = []
+_wraps = Wraps()
 _active: RunGuardLogger | None = None
 
 
@@ -53,7 +50,7 @@ class RunGuardLogger(CustomLogger):
         self.guard, self.calls, self.stream_usage = guard, Calls(guard), stream_usage
         _active = self
         self.register()
-        _patch_all()
+        _wrap_all()
 
     def register(self) -> None:
         """Be in LiteLLM's lists, also after a program has replaced them."""
@@ -116,13 +113,8 @@ class RunGuardLogger(CustomLogger):
 
 def _answer(stop: StoppedError) -> tuple[int, dict[str, str], dict[str, str] | None]:
     """Status, detail and headers."""
-    detail = {"error": str(stop), "code": f"runguard_{stop.rule}"}
-    if not isinstance(stop, RefusedError) or stop.retry == "never":
-        return 402, detail, None
-    seconds = 1.0
-    if stop.retry == "after reset" and stop.resets_at is not None:
-        seconds = (stop.resets_at - datetime.now(UTC)).total_seconds()
-    return 429, detail, {"retry-after": str(max(1, round(seconds)))}
+    detail, seconds = {"error": str(stop), "code": f"runguard_{stop.rule}"}, stop.retry_seconds(datetime.now(UTC))
+    return (402, detail, None) if seconds is None else (429, detail, {"retry-after": str(seconds)})
 
 
 def _deployment(data: dict[str, Any]) -> str:
@@ -164,24 +156,15 @@ def _processing(original: Callable[..., Any]) -> Callable[..., Any]:
     return post_call_processing
 
 
-def _call(original: Callable[..., Any]) -> Callable[..., Any]:
+def _scope(*_: Any, **__: Any) -> AbstractContextManager[None]:
     """A call of the user, or a retry of LiteLLM's: a stop inside comes out of it."""
-    if inspect.iscoroutinefunction(original):
+    return _active.calls.scope() if _active is not None else nullcontext()
 
-        async def acall(*args: Any, **kwargs: Any) -> Any:
-            with scope(_active.calls if _active else None):
-                answer = await original(*args, **kwargs)
-            if _active and original.__name__ in _RETRYING and not isinstance(answer, CustomStreamWrapper):
-                _active.calls.answered(kwargs.get("litellm_call_id"), answer)  # LiteLLM tells nobody
-            return answer
 
-        return acall
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with scope(_active.calls if _active else None):
-            return original(*args, **kwargs)
-
-    return call
+def _retried(answer: Any, *_: Any, **kwargs: Any) -> None:
+    """A retry has succeeded, of which LiteLLM tells nobody."""
+    if _active is not None and not (hasattr(answer, "__next__") or hasattr(answer, "__anext__")):
+        _active.calls.answered(kwargs.get("litellm_call_id"), answer)
 
 
 def _begun(original: Callable[..., None]) -> Callable[..., None]:
@@ -193,66 +176,47 @@ def _begun(original: Callable[..., None]) -> Callable[..., None]:
     return begun
 
 
-def _next(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A stream's end, settled before the program hears of it."""
+class _Following(AbstractContextManager[None]):
+    """The next chunk of a stream is fetched; its end is settled before the program hears of it."""
 
-    def ended(stream: Any, error: BaseException | None) -> None:
-        if _active is not None:
-            _active.calls.ended(getattr(stream.logging_obj, "litellm_call_id", None), stream, error)
+    def __init__(self, stream: Any) -> None:
+        """Whose chunk."""
+        self._stream = stream
 
-    if inspect.iscoroutinefunction(original):
-
-        async def after(self: Any) -> Any:
-            try:
-                return await original(self)
-            except BaseException as error:
-                ended(self, None if isinstance(error, StopAsyncIteration) else error)
-                raise
-
-        return after
-
-    def following(self: Any) -> Any:
-        try:
-            return original(self)
-        except BaseException as error:
-            ended(self, None if isinstance(error, StopIteration) else error)
-            raise
-
-    return following
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """No chunk: it was the last one, or the stream broke off."""
+        if error is not None and _active is not None:
+            broken = None if isinstance(error, (StopIteration, StopAsyncIteration)) else error
+            _active.calls.ended(getattr(self._stream.logging_obj, "litellm_call_id", None), self._stream, broken)
 
 
-def _patch_all() -> None:
+def _wrap_all() -> None:
     """Wrap what is there; once."""
-    if _patched:
+    if _wraps:
         return
-    _patch(litellm.utils, "function_setup", _setup)
-    _patch(litellm.utils, "post_call_processing", _processing)
-    _patch(CustomStreamWrapper, "__init__", _begun)
-    _patch(CustomStreamWrapper, "__next__", _next)
-    _patch(CustomStreamWrapper, "__anext__", _next)
-    for name in (*OPERATIONS, *_RETRYING):
-        _patch(litellm, name, _call)
+    _wraps.wrap(litellm.utils, "function_setup", _setup)
+    _wraps.wrap(litellm.utils, "post_call_processing", _processing)
+    _wraps.wrap(CustomStreamWrapper, "__init__", _begun)
+    for name in ("__next__", "__anext__"):
+        _wraps.wrap(CustomStreamWrapper, name, lambda original: inside(original, _Following))
+    for name in OPERATIONS:
+        _wraps.wrap(litellm, name, lambda original: inside(original, _scope))
+    for name in _RETRYING:
+        _wraps.wrap(litellm, name, lambda original: inside(original, _scope, _retried))
     for name in ("create", "acreate"):
-        _patch(litellm.anthropic_interface.messages, name, _call)
+        _wraps.wrap(litellm.anthropic_interface.messages, name, lambda original: inside(original, _scope))
 
 
-def _patch(owner: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    original = getattr(owner, name, None)
-    if callable(original):
-        made = functools.wraps(original)(wrap(original))
-        setattr(owner, name, made)
-        _patched.append((owner, name, original, made))
+def attach(guard: Guard) -> None:
+    """Hook a guard in."""
+    RunGuardLogger(guard)
 
 
 def detach() -> None:
     """Undo everything; what others have wrapped since then stays, and does nothing of ours."""
     global _active
     logger, _active = _active, None
-    for owner, name, original, made in _patched:
-        if owner.__dict__.get(name) is made:
-            setattr(owner, name, original)
-    _patched.clear()
-    for name in _LISTS:
-        found = getattr(litellm, name, None)
+    _wraps.undo()
+    for found in list(vars(litellm).values()):  # LiteLLM copies what is registered into lists of its own
         if isinstance(found, list) and logger in found:
             found.remove(logger)

@@ -21,13 +21,13 @@ _NO_ANSWER = frozenset({"embeddings", "rerank", "speech", "ocr", "search"})
 
 
 def model_call(
-    operation: str, model: Any, prompt: Any, params: Mapping[str, Any], providers: Iterable[str], retry_of: str | None
+    operation: str, model: Any, asked: Any, params: Mapping[str, Any], providers: Iterable[str], retry_of: str | None
 ) -> ModelCall:
     """A call about to be made.
 
     Args:
         operation: OpenTelemetry's name.
-        model: as asked for, with or without a provider before the slash; prompt: messages, input or text.
+        model: as asked for, with or without a provider before the slash; asked: messages, input or text.
         params: LiteLLM's keyword arguments; providers: names that may stand before the slash.
         retry_of: id of the failed call this one repeats.
     """
@@ -38,7 +38,7 @@ def model_call(
     is_text = operation in {"chat", "text_completion"}
     limits = [params.get(key) for key in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
     read = read_prompt(
-        prompt, system=params.get("system") or params.get("instructions"), tools=params.get("tools") or params.get("functions")
+        asked, system=params.get("system") or params.get("instructions"), tools=params.get("tools") or params.get("functions")
     )
     return ModelCall(
         model=name,
@@ -51,6 +51,23 @@ def model_call(
         operation=operation,
         **read._asdict(),
     )
+
+
+def prompt(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What is asked, under whichever name a kind of call has for it."""
+    for key in ("messages", "input", "prompt", "query", "contents", "file", "document"):
+        if kwargs.get(key) is not None:
+            return kwargs[key]
+    return args[1] if len(args) > 1 else ""
+
+
+def capped(kind: str, kwargs: dict[str, Any], cap: int | None) -> dict[str, Any]:
+    """The keyword arguments with no more output asked for than `cap` tokens; None leaves them."""
+    if cap is None:
+        return kwargs
+    limit = "max_output_tokens" if kind.endswith("responses") else "max_tokens"
+    limit = "max_completion_tokens" if kwargs.get("max_completion_tokens") else limit
+    return {**kwargs, limit: min(cap, kwargs.get(limit) or cap)}
 
 
 def attribution(kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,10 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from runguard_core import Guard, on_import
+from runguard_core import Guard, Hook
 
 if find_spec("llama_index") is None or find_spec("llama_index.core") is None:
     raise ImportError("runguard_llama_index needs LlamaIndex: pip install 'runguard-core[llama-index]'")
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunGuardSpanHandler", "install", "instrument", "uninstall", "uninstrument"]
 
-_wanted: list[tuple[Guard, bool]] = []
+_hook = Hook("llama_index.core", "runguard_llama_index._observe")
 
 
 def instrument(guard: Guard, *, stream_usage: bool = True) -> None:
@@ -31,31 +30,21 @@ def instrument(guard: Guard, *, stream_usage: bool = True) -> None:
         guard: whose.
         stream_usage: ask OpenAI's clients to report the usage of streams; without it they are estimated.
     """
-    _wanted[:] = [(guard, stream_usage)]
-    on_import("llama_index.core", _attach)
+    _hook.install(guard, stream_usage)
 
 
 def uninstrument() -> None:
     """Undo `instrument`."""
-    _wanted.clear()
-    if "runguard_llama_index._observe" in sys.modules:
-        sys.modules["runguard_llama_index._observe"].detach()
+    _hook.uninstall()
 
 
 install, uninstall = instrument, uninstrument
 
 
-def _attach() -> None:
-    from runguard_llama_index._observe import attach  # noqa: PLC0415
-
-    if _wanted:
-        attach(*_wanted[0])
-
-
 def __getattr__(name: str) -> object:
     """What imports LlamaIndex is imported on first use."""
-    if name == "RunGuardSpanHandler":
-        from runguard_llama_index._observe import RunGuardSpanHandler  # noqa: PLC0415
+    if name != "RunGuardSpanHandler":
+        raise AttributeError(name)
+    from runguard_llama_index._observe import RunGuardSpanHandler  # noqa: PLC0415
 
-        return RunGuardSpanHandler
-    raise AttributeError(name)
+    return RunGuardSpanHandler

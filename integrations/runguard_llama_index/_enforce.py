@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from llama_index.core.callbacks import CallbackManager, CBEventType
@@ -11,22 +12,51 @@ from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index_instrumentation.dispatcher import active_instrument_tags
 from llama_index_instrumentation.span import active_span_id
 
-from runguard_core import ModelCall, Outcome, read_attribution, read_error, safely
+from runguard_core import (
+    Attribution,
+    CallNode,
+    CallTree,
+    Guard,
+    ModelCall,
+    OpenCall,
+    OpenCalls,
+    Reservation,
+    read_attribution,
+    safely,
+)
 from runguard_llama_index import _translate as translate
-from runguard_llama_index._spans import Open, Span, Spans
 
 _METERED = (CBEventType.LLM, CBEventType.EMBEDDING, CBEventType.RERANKING)
+
+
+@dataclass(slots=True, eq=False)
+class Span(CallNode):
+    """A span of LlamaIndex's in progress, by its id, "Class.method-uuid".
+
+    Attributes:
+        texts: characters and number of what an embedding span embeds.
+        model: the LLM that is called; tool: the tool's call.
+    """
+
+    texts: tuple[int, int] = (0, 0)
+    model: Any = None
+    tool: Reservation | None = None
+
+    @property
+    def method(self) -> str:
+        """The name of what is called, "stream_chat"."""
+        return str(self.key).partition("-")[0].rpartition(".")[2]
 
 
 class RunGuardCallbackHandler(BaseCallbackHandler):
     """The gate: sets a call aside before its request, or raises; settles it when it ends."""
 
-    def __init__(self, spans: Spans, *, stream_usage: bool) -> None:
-        """Ignore nothing; keep the open calls."""
+    def __init__(self, guard: Guard, spans: CallTree[Span], *, stream_usage: bool) -> None:
+        """Ignore nothing; keep the open calls, by the ids of events, and those that stream, by the ids of spans."""
         super().__init__([], [])
         self._spans, self._stream_usage = spans, stream_usage
-        self._open: dict[str, Open] = {}
-        self._streams: dict[str, Open] = {}
+        self.calls = OpenCalls(guard, by="llama_index")
+        self._streams: weakref.WeakValueDictionary[str, OpenCall] = weakref.WeakValueDictionary()
         self._managers: weakref.WeakSet[CallbackManager] = weakref.WeakSet()
 
     def stand_in(self, manager: CallbackManager) -> None:
@@ -42,15 +72,10 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
             if self in manager.handlers:
                 manager.remove_handler(self)
 
-    def stream(self, id_: str, held: Open, stream: Any) -> None:
+    def stream(self, id_: str, held: OpenCall, stream: Any) -> None:
         """A stream has been made: its pieces are counted, and should nobody read it to its end, they are what is charged."""
-        self._streams[id_] = held
-
-        def gone() -> None:
-            self._streams.pop(id_, None)
-            held.reservation.abandon(held.seen_chars)
-
-        weakref.finalize(stream, self._spans.guard.defer, gone).atexit = False
+        self._streams[id_], held.is_sent = held, True
+        self.calls.watch(stream, held)
 
     def piece(self, id_: str | None, response: Any) -> None:
         """A piece of a stream has come."""
@@ -58,11 +83,9 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         if held is not None:
             held.seen_chars += len(getattr(response, "delta", None) or "")
 
-    def who(self, id_: str | None) -> Any:
-        """Whose a call made in a span is."""
-        found = {key: value for key, value in self._spans.who(id_).items() if value is not None}
-        tags = safely(lambda: read_attribution(active_instrument_tags.get())) or {}
-        return self._spans.guard.attribution(**{**found, **tags})
+    def who(self, span: Span | None) -> Attribution:
+        """Whose a call made in a span is; flat tags of the program's go first."""
+        return self._spans.who(span, safely(lambda: read_attribution(active_instrument_tags.get())))
 
     def on_event_start(
         self, event_type: Any, payload: Mapping[Any, Any] | None = None, event_id: str = "", parent_id: str = "", **kwargs: Any
@@ -73,16 +96,14 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
             StoppedError: an ordinary Exception that is no ValueError: workflows hang on others, engines swallow that one.
         """
         if event_type in _METERED:
-            here = active_span_id.get()
-            said = {str(getattr(key, "value", key)): value for key, value in (payload or {}).items()}
-            if event_type == CBEventType.RERANKING and translate.is_unpaid_reranker((here or "").partition(".")[0]):
+            span, said = self._spans.find(active_span_id.get()), _as_text(payload)
+            if event_type == CBEventType.RERANKING and span is not None and translate.is_unpaid_reranker(str(span.key)):
                 return event_id
-            call = safely(lambda: self._call(event_type, said, here)) or ModelCall(model="unknown")
-            self._begin(event_id, here, call, said)
+            call = safely(lambda: self._call(event_type, said, span)) or ModelCall(model="unknown")
+            self._begin(event_id, span, call, said)
         return event_id
 
-    def _call(self, event_type: Any, said: Mapping[str, Any], here: str | None) -> ModelCall:
-        span = self._spans.find(here)
+    def _call(self, event_type: Any, said: Mapping[str, Any], span: Span | None) -> ModelCall:
         if event_type == CBEventType.EMBEDDING:
             return translate.embedding_call(said, span.texts if span is not None else (0, 1))
         if event_type == CBEventType.RERANKING:
@@ -92,24 +113,22 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         limit = getattr(model, "max_tokens", None)
         return translate.model_call(said, name, limit, can_cap=_is_openai(said) and not limit)
 
-    def _begin(self, event_id: str, here: str | None, call: ModelCall, said: Mapping[str, Any]) -> None:
-        outer = next((span.call for span in self._spans.around(here) if span.call is not None), None)
-        is_within = outer is not None and not outer.reservation.settled and not outer.is_passed_on
-        if outer is not None and is_within and outer.reservation.call.model in {call.model, "unknown"}:  # type: ignore[union-attr]
-            outer.is_passed_on = True  # one request that two layers report: the inner one knows better how it ends
-            held = Open(outer.reservation, outer=outer)
+    def _begin(self, event_id: str, span: Span | None, call: ModelCall, said: Mapping[str, Any]) -> None:
+        outer = next((one.call for one in (span.around() if span is not None else ()) if one.call is not None), None)
+        if outer is not None and (outer.is_over or outer.is_passed_on):
+            outer = None
+        if outer is not None and outer.reservation.call.model in {call.model, "unknown"}:  # type: ignore[union-attr]
+            held = self.calls.pass_on(event_id, outer)
         else:
-            if outer is not None and is_within:
+            if outer is not None:
                 outer.is_passed_on = True
                 outer.reservation.void("made by the call inside")
-            held = Open(self._spans.guard.reserve(call, self.who(here), by="llama_index"))
-        self._open[event_id] = held
-        span = self._spans.find(here)
+            held = self.calls.reserve(event_id, call, self.who(span))
         if span is not None:
             span.call = held
         self._ask(held, call, span, said)
 
-    def _ask(self, held: Open, call: ModelCall, span: Span | None, said: Mapping[str, Any]) -> None:
+    def _ask(self, held: OpenCall, call: ModelCall, span: Span | None, said: Mapping[str, Any]) -> None:
         """Change the request where its client takes it: usage of streams, the output limit that was reserved."""
         given = said.get("additional_kwargs")
         if not isinstance(given, dict) or not _is_openai(said):
@@ -121,25 +140,17 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
             given["max_tokens"] = min(cap, given.get("max_tokens") or cap)
 
     def on_event_end(self, event_type: Any, payload: Mapping[Any, Any] | None = None, event_id: str = "", **kwargs: Any) -> None:
-        """Settle; what an inner layer could not read is left to the outer one."""
-        held = self._open.pop(event_id, None)
-        if held is None:
-            return
-        said = {str(getattr(key, "value", key)): value for key, value in (payload or {}).items()}
-        error = said.get("exception")
-        if isinstance(error, BaseException):
-            held.reservation.settle(read_error(error, held.seen_chars))
-            return
-        response = said.get("response", said.get("completion"))
-        outcome = safely(lambda: translate.answered(response, held.seen_chars)) or Outcome()
-        if outcome.usage is not None or held.outer is None:
-            held.reservation.settle(outcome)
+        """Settle."""
+        self.calls.settle(event_id, lambda held: translate.ended(_as_text(payload), held.seen_chars))
 
-    def start_trace(self, trace_id: str | None = None) -> None:
+    def start_trace(self, *args: Any, **kwargs: Any) -> None:
         """Not ours."""
 
-    def end_trace(self, trace_id: str | None = None, trace_map: Any = None) -> None:
-        """Not ours."""
+    end_trace = start_trace
+
+
+def _as_text(payload: Mapping[Any, Any] | None) -> dict[str, Any]:
+    return {str(getattr(key, "value", key)): value for key, value in (payload or {}).items()}
 
 
 def _name_of(model: Any) -> str:

@@ -7,7 +7,7 @@ runs first and for every call, puts the gate in again each time.
 
 from __future__ import annotations
 
-import logging
+from contextlib import suppress
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -20,96 +20,77 @@ from llama_index_instrumentation.span import BaseSpan
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 from pydantic import PrivateAttr
 
-from runguard_core import Guard, Outcome, OutcomeKind, StoppedError, read_error, safely
+from runguard_core import CallTree, Guard, Outcome, StoppedError, read_error, safely
 from runguard_llama_index import _translate as translate
-from runguard_llama_index._enforce import RunGuardCallbackHandler
-from runguard_llama_index._spans import Span, Spans
+from runguard_llama_index._enforce import RunGuardCallbackHandler, Span
 
-_log = logging.getLogger("runguard")
+#: What an agent or an engine is asked by: calls inside belong to it.
+_ROOTS = frozenset({"run", "query", "aquery", "chat", "achat", "stream_chat", "astream_chat"})
 
 
 class RunGuardSpanHandler(BaseSpanHandler[BaseSpan]):
     """Sees every span of LlamaIndex: agents, turns, tools; puts the gate in. Never raises."""
 
-    _spans: Spans = PrivateAttr()
+    _spans: CallTree[Span] = PrivateAttr()
     _gate: RunGuardCallbackHandler = PrivateAttr()
 
     def __init__(self, guard: Guard, *, stream_usage: bool = True) -> None:
         """Share one tree with the gate."""
         super().__init__()
-        self._spans = Spans(guard)
-        self._gate = RunGuardCallbackHandler(self._spans, stream_usage=stream_usage)
+        self._spans = CallTree(guard)
+        self._gate = RunGuardCallbackHandler(guard, self._spans, stream_usage=stream_usage)
 
     def span_enter(
         self, id_: str, bound_args: Any, instance: Any = None, parent_id: str | None = None, tags: Any = None, **kwargs: Any
     ) -> None:
         """Note where a call hangs; make sure the gate stands in its model; a tool's call is set aside."""
-        span = Span(id_, parent_id)
-        self._spans.enter(span)
-        manager = getattr(instance, "callback_manager", None)
+        span, given = Span(id_, self._spans.find(parent_id)), bound_args.arguments
+        manager, event = getattr(instance, "callback_manager", None), given.get("ev")
         if isinstance(manager, CallbackManager):
             self._gate.stand_in(manager)
-        given = bound_args.arguments
         if isinstance(instance, BaseEmbedding):
             texts = given.get("texts") or [given.get("text") or given.get("query") or ""]
             span.texts = sum(len(str(text)) for text in texts), len(texts)
-        elif not isinstance(instance, BaseLLM):
-            event = given.get("ev")
-            span.agent = getattr(event, "current_agent_name", None)
-            span.is_root = span.method in {"run", "query", "aquery", "chat", "achat", "stream_chat", "astream_chat"}
-            if span.is_root:
-                span.agent = getattr(instance, "name", None) or type(instance).__name__
-            if hasattr(event, "tool_kwargs") and not hasattr(event, "tool_output"):
-                self._begin_tool(span, event)
-        else:
+        elif isinstance(instance, BaseLLM):
             span.model = instance
+        else:
+            span.agent = getattr(event, "current_agent_name", None)
+            if span.method in _ROOTS:
+                span.agent, span.instance = getattr(instance, "name", None) or type(instance).__name__, id_
+                span.is_run = span.parent is None or span.parent.run is None
+                span.run = id_ if span.is_run else None
+        self._spans.enter(span)
+        if hasattr(event, "tool_kwargs") and not hasattr(event, "tool_output"):
+            self._begin_tool(span, event)
 
     def _begin_tool(self, span: Span, event: Any) -> None:
         call = safely(lambda: translate.tool_call(event))
-        if call is None:
-            return
-        try:
-            span.tool = self._spans.guard.reserve(call, self._gate.who(span.id), by="llama_index")
-        except StoppedError as stop:  # a tool cannot be stopped from here; the run is latched, its next model call is
-            _log.info("RunGuard: %s", stop)
+        with suppress(StoppedError):  # a tool cannot be stopped from here; the run is latched, its next model call is
+            if call is not None:
+                span.tool = self._gate.calls.guard.reserve(call, self._gate.who(span), by="llama_index")
 
     def span_exit(self, id_: str, bound_args: Any, instance: Any = None, result: Any = None, **kwargs: Any) -> None:
         """A call has returned; a stream has only been made."""
-        span = self._spans.leave(id_)
-        if span is None:
-            return
-        if span.tool is not None:
+        span = self._spans.find(id_)
+        if span is not None and span.tool is not None:
             span.tool.settle(safely(lambda: translate.tool_outcome(result)) or Outcome())
-        if span.call is not None and (hasattr(result, "__next__") or hasattr(result, "__anext__")):
+        if span is not None and span.call is not None and (hasattr(result, "__next__") or hasattr(result, "__anext__")):
             self._gate.stream(id_, span.call, result)
-        self._end_run(span)
+        self._spans.leave(id_)
 
     def span_drop(self, id_: str, bound_args: Any, instance: Any = None, err: BaseException | None = None, **kwargs: Any) -> None:
         """A call has raised."""
-        span = self._spans.leave(id_)
-        if span is None:
-            return
-        error = err or RuntimeError("dropped")
-        if span.tool is not None:
-            is_stop = isinstance(error, StoppedError) or not isinstance(error, Exception)
-            kind = OutcomeKind.CANCELLED if is_stop else OutcomeKind.FAILED
-            span.tool.settle(Outcome(kind=kind, error=f"{type(error).__name__}: {error}"[:300]))
-        if span.call is not None:
+        span, error = self._spans.find(id_), err or RuntimeError("dropped")
+        if span is not None and span.tool is not None:
+            span.tool.settle(translate.tool_failure(error))
+        if span is not None and span.call is not None:
             span.call.reservation.settle(read_error(error, span.call.seen_chars))
-        self._end_run(span)
-
-    def _end_run(self, span: Span) -> None:
-        if span.is_root and not any(outer.is_root for outer in self._spans.around(span.parent)):
-            self._spans.guard.end_run(self._spans.guard.attribution().with_values(run=span.id))
+        self._spans.leave(id_)
 
     def new_span(self, *args: Any, **kwargs: Any) -> None:
-        """The tree is ours."""
+        """The tree is ours, and nothing is kept here."""
 
-    def prepare_to_exit_span(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing is kept here."""
-
-    def prepare_to_drop_span(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing is kept here."""
+    prepare_to_exit_span = prepare_to_drop_span = new_span
 
     @property
     def gate(self) -> RunGuardCallbackHandler:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from runguard_core import ModelCall, Outcome, OutcomeKind, PromptPart, ToolCall, read_answer, read_prompt, read_usage
+from runguard_core import (
+    ModelCall,
+    Outcome,
+    OutcomeKind,
+    PromptPart,
+    StoppedError,
+    ToolCall,
+    read_answer,
+    read_error,
+    read_prompt,
+    read_usage,
+)
 
 #: How the class names of LlamaIndex's models begin, and the provider that is behind them.
 _PROVIDERS = {
@@ -77,19 +87,19 @@ def _provider(about: Mapping[str, Any]) -> str | None:
 
 def _as_mapping(message: Any) -> dict[str, Any]:
     """A chat message in OpenAI's format."""
-    more = getattr(message, "additional_kwargs", None) or {}
-    blocks = [_block(block) for block in getattr(message, "blocks", None) or ()]
-    role = getattr(message, "role", "user")
+    more, role = getattr(message, "additional_kwargs", None) or {}, getattr(message, "role", "user")
+    blocks = getattr(message, "blocks", None) or ()
+    asks = [block for block in blocks if getattr(block, "block_type", "") == "tool_call"]
+    calls = [{"id": block.tool_call_id, "name": block.tool_name, "arguments": block.tool_kwargs} for block in asks]
     return {
-        "role": str(getattr(role, "value", role)), "content": blocks or getattr(message, "content", None),
-        "tool_calls": more.get("tool_calls"), "tool_call_id": more.get("tool_call_id"), "name": more.get("name"),
+        "role": str(getattr(role, "value", role)),
+        "content": [_block(block) for block in blocks if block not in asks] or getattr(message, "content", None),
+        "tool_calls": more.get("tool_calls") or calls, "tool_call_id": more.get("tool_call_id"), "name": more.get("name"),
     }  # fmt: skip
 
 
 def _block(block: Any) -> dict[str, Any]:
     kind = str(getattr(block, "block_type", "text"))
-    if kind == "tool_call":
-        return {"text": [getattr(block, "tool_name", ""), getattr(block, "tool_kwargs", "")]}
     return {"type": kind, "text": getattr(block, "text", None) or getattr(block, "content", None) or ""}
 
 
@@ -107,24 +117,30 @@ def tool_outcome(result: Any) -> Outcome:
     return Outcome(result=text if isinstance(text, str) else str(output))
 
 
-def answered(response: Any, seen_chars: int = 0) -> Outcome:
-    """The outcome of an answer, or of the last piece of a stream: the provider's raw answer, and what LlamaIndex made of it.
+def tool_failure(error: BaseException) -> Outcome:
+    """What a tool has raised; a stop further in is no failure of its own."""
+    outcome = read_error(error)
+    return replace(outcome, kind=OutcomeKind.CANCELLED) if isinstance(error, StoppedError) else outcome
+
+
+def ended(payload: Mapping[str, Any], seen_chars: int) -> Outcome:
+    """How a call has ended, by its callback's end event: the provider's raw answer, and what LlamaIndex made of it.
 
     Args:
-        response: LlamaIndex's; None for a stream that brought nothing.
+        payload: with an error, an answer, the last piece of a stream, or nothing.
         seen_chars: of the pieces before.
     """
-    raw, kept = read_answer(getattr(response, "raw", None)), getattr(response, "additional_kwargs", None)
-    usage = raw.usage or read_usage(kept or None)
-    message = getattr(response, "message", None)
-    text = getattr(message, "content", None) or getattr(response, "text", None) or ""
-    blocks = [block for block in getattr(message, "blocks", None) or () if getattr(block, "block_type", "") == "tool_call"]
-    asked = sum(len(json.dumps(getattr(block, "tool_kwargs", ""), default=str)) for block in blocks)
-    calls = read_answer({"choices": [{"message": getattr(message, "additional_kwargs", None)}]})
+    error, response = payload.get("exception"), payload.get("response", payload.get("completion"))
+    if isinstance(error, BaseException):
+        return read_error(error, seen_chars)
+    raw, message = read_answer(getattr(response, "raw", None)), getattr(response, "message", None)
+    usage = raw.usage or read_usage(getattr(response, "additional_kwargs", None) or None)
+    made = {"text": getattr(response, "text", None)} if message is None else {"message": _as_mapping(message)}
+    said = read_answer({"choices": [made]})
     return replace(
         raw,
         usage=usage,
         usage_complete=usage is None or usage.input_tokens > 0,
-        output_chars=max(seen_chars, len(text) + asked),
-        tool_names=calls.tool_names or tuple(str(block.tool_name) for block in blocks),
+        output_chars=max(seen_chars, said.output_chars),
+        tool_names=said.tool_names,
     )

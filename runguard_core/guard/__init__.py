@@ -5,11 +5,9 @@ from runguard_core.guard._building import load_refreshed_prices, price_file, rul
 from runguard_core.guard._callback import BudgetExceeded
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._guard import Guard
-from runguard_core.guard._importing import on_import
 from runguard_core.guard._installing import restored_afterwards
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
-from runguard_core.guard._safely import safely
 from runguard_core.guard._session import Session
 from runguard_core.guard._settling import is_unbilled_status
 
@@ -26,9 +24,7 @@ __all__ = [
     "current_session",
     "is_unbilled_status",
     "load_refreshed_prices",
-    "on_import",
     "price_file",
     "restored_afterwards",
     "rules_of",
-    "safely",
 ]

@@ -12,7 +12,8 @@ from typing import Any
 from runguard_core.budgets import Budget
 from runguard_core.errors import PolicyError, RefusedError
 from runguard_core.events import STOP, WARN
-from runguard_core.guard import Guard, Rules, Unpriced, on_import, restored_afterwards, rules_of
+from runguard_core.guard import Guard, Rules, Unpriced, restored_afterwards, rules_of
+from runguard_core.hooking import on_import
 from runguard_core.ledger import CallFilter
 from runguard_core.money import format_usd, usd_text
 from runguard_core.replay import Played

@@ -9,7 +9,8 @@ from typing import Any
 from runguard_core.calls import Outcome, OutcomeKind
 from runguard_core.usage import Usage
 from runguard_core.wire._errors import read_error
-from runguard_core.wire._reading import read, text_of
+from runguard_core.wire._prompts import read_size
+from runguard_core.wire._reading import read, text_of, written
 from runguard_core.wire._usage import read_usage
 
 #: Providers that state in the usage what they charge; elsewhere a gateway may have put its own reckoning there.
@@ -82,10 +83,11 @@ def _said(answer: Any) -> tuple[int, tuple[str, ...]]:
     chars, names = 0, []
     for choice in (read(answer, "choices") or ())[:1]:
         message = read(choice, "message") or read(choice, "delta")
-        chars += len(read(message, "content") or read(choice, "text") or "") + len(read(message, "reasoning_content") or "")
+        chars += read_size(read(message, "content") or read(choice, "text"))[0] + len(read(message, "reasoning_content") or "")
         for call in read(message, "tool_calls") or ():
-            chars += len(read(read(call, "function"), "arguments") or "")
-            names.append(read(read(call, "function"), "name"))
+            function = read(call, "function") or call
+            chars += len(written(read(function, "arguments")))
+            names.append(read(function, "name"))
     blocks = read(answer, "output") or read(answer, "content")
     for item in blocks if isinstance(blocks, list) else ():
         names += [read(item, "name")] if read(item, "type") in {"function_call", "tool_use"} else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,3 +15,8 @@ def read(value: Any, key: str) -> Any:
 def text_of(value: Any) -> str | None:
     """A value that is text; None for every other."""
     return value if isinstance(value, str) else None
+
+
+def written(value: Any) -> str:
+    """A tool's arguments as the text that they travel as."""
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value, default=str)

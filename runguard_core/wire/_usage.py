@@ -9,16 +9,21 @@ from runguard_core.wire._reading import read
 
 
 def read_usage(raw: Any) -> Usage | None:
-    """Usage as OpenAI (inclusive) or Anthropic (cache beside the input) report it; None for none, and for all zeros."""
+    """Usage as OpenAI (inclusive) or Anthropic (cache beside the input) report it; None for none, and for all zeros.
+
+    Frameworks' inclusive counts with details by kind (`input_token_details`, `output_token_details`) are read too. Cache writes
+    may come twice, as a total and by time to live: the larger wins, they are not added.
+    """
     if raw is None:
         return None
     given = read(raw, "prompt_tokens_details") or read(raw, "input_tokens_details") or read(raw, "input_token_details")
-    made = read(raw, "completion_tokens_details") or read(raw, "output_tokens_details")
-    cached = _count(given, "cached_tokens") or _count(raw, "cache_read_input_tokens")
-    by_age = read(given, "cache_creation_token_details") or read(raw, "cache_creation")
+    made = read(raw, "completion_tokens_details") or read(raw, "output_tokens_details") or read(raw, "output_token_details")
+    cached = _count(given, "cached_tokens", "cache_read") or _count(raw, "cache_read_input_tokens")
+    by_age = read(given, "cache_creation_token_details") or read(raw, "cache_creation") or given
     hour = _count(by_age, "ephemeral_1h_input_tokens")
-    by_detail = _count(given, "cache_creation_tokens", "cache_write_tokens")
-    written = max(_count(raw, "cache_creation_input_tokens"), by_detail, hour)
+    by_detail = _count(given, "cache_creation_tokens", "cache_write_tokens", "cache_creation")
+    by_age_sum = _count(by_age, "ephemeral_5m_input_tokens") + hour
+    written = max(_count(raw, "cache_creation_input_tokens"), by_detail, by_age_sum)
     is_beside = read(raw, "prompt_tokens") is None and given is None
     asked = _count(raw, "prompt_tokens", "input_tokens") + (cached + written if is_beside else 0)
     usage = Usage(
@@ -27,9 +32,9 @@ def read_usage(raw: Any) -> Usage | None:
         cache_read_input_tokens=min(cached, asked),
         cache_creation_input_tokens=min(written, asked),
         cache_creation_1h_input_tokens=min(hour, asked),
-        reasoning_output_tokens=_count(made, "reasoning_tokens", "thinking_tokens"),
-        input_audio_tokens=_count(given, "audio_tokens"),
-        output_audio_tokens=_count(made, "audio_tokens"),
+        reasoning_output_tokens=_count(made, "reasoning_tokens", "thinking_tokens", "reasoning"),
+        input_audio_tokens=_count(given, "audio_tokens", "audio"),
+        output_audio_tokens=_count(made, "audio_tokens", "audio"),
         input_image_tokens=_count(given, "image_tokens"),
         output_image_tokens=_count(made, "image_tokens"),
     )

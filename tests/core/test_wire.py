@@ -27,7 +27,7 @@ def test_openais_chat_is_read_by_origin() -> None:
         {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "c1", "content": "found"},
     ]  # fmt: skip
     read = read_prompt(prompt, tools=[{"name": "search"}])
-    assert sizes(prompt) == {"system": (8, 1), "user": (2, 1), "assistant": (14, 2), "tool:search": (5, 1)}
+    assert sizes(prompt) == {"system": (8, 1), "user": (2, 1), "assistant": (14, 1), "tool:search": (5, 1)}
     assert (read.media_count, read.after_tool, read.tool_count) == (1, True, 1)
 
 

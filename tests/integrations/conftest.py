@@ -6,6 +6,7 @@ is, but for the folders listed here: they belong to environments of their own.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from runguard_core.testing import FakeProvider, Reply
 
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # LiteLLM asks the network for prices at import otherwise
 Serve = Callable[..., FakeProvider]
 #: Folders whose frameworks warn of themselves, their clients and their types; ours stay errors.
 _NOISY = frozenset({"litellm", "litellm_proxy", "llama_index", "together"})

@@ -202,5 +202,5 @@ def test_p33_forty_agents_on_one_handler_lose_and_leak_nothing(serve: Any, make_
     assert len(calls(guard)) == provider.request_count == 80
     assert tokens(guard) == (provider.input_tokens, provider.output_tokens)
     assert all(call.state is CallState.POSTED for call in calls(guard))
-    assert not handler._tree.nodes
-    assert not handler._tree.prompts
+    assert len(handler._tree) == 0
+    assert not handler._prompts

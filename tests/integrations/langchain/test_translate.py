@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from runguard_langchain._translate import Sizes, attribution, model_call, size_of, usage_of
+from runguard_core import Messages, read_prompt, read_usage
+from runguard_langchain._translate import as_mapping, attribution, model_call
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ from runguard_langchain._translate import Sizes, attribution, model_call, size_o
 )
 def test_cache_writes_in_every_shape(details: dict[str, Any], written: int, hour: int) -> None:
     """By total, by time to live, both: the larger wins."""
-    usage = usage_of({"input_tokens": 100, "output_tokens": 5, "input_token_details": details})
+    usage = read_usage({"input_tokens": 100, "output_tokens": 5, "input_token_details": details})
     assert usage is not None
     assert (usage.cache_creation_input_tokens, usage.cache_creation_1h_input_tokens) == (written, hour)
     assert usage.cache_read_input_tokens == (10 if details else 0)
@@ -30,9 +31,9 @@ def test_cache_writes_in_every_shape(details: dict[str, Any], written: int, hour
 
 def test_nothing_reported_is_none() -> None:
     """Not zero."""
-    assert usage_of(None) is None
-    assert usage_of({}) is None
-    assert usage_of({"total_tokens": 5}) is None
+    assert read_usage(None) is None
+    assert read_usage({}) is None
+    assert read_usage({"total_tokens": 5}) is None
 
 
 def test_a_prompt_is_measured_by_origin() -> None:
@@ -42,7 +43,9 @@ def test_a_prompt_is_measured_by_origin() -> None:
         SystemMessage("be kind"), HumanMessage([{"type": "text", "text": "héllo"}, picture]),
         AIMessage("", tool_calls=[{"name": "f", "args": {"q": 1}, "id": "c"}]), ToolMessage("found", tool_call_id="c", name="f"),
     ]  # fmt: skip
-    call = model_call(batch, {"tools": [{"name": "f"}], "n": 2}, {"ls_model_name": "m", "ls_max_tokens": 9}, Sizes(), None)
+    call = model_call(
+        batch, {"tools": [{"name": "f"}], "n": 2}, {"ls_model_name": "m", "ls_max_tokens": 9}, Messages(as_mapping), None
+    )
     assert {p.origin: p.chars for p in call.parts} == {"system": 7, "user": 5, "assistant": 9, "tool:f": 5, "tools": 15}
     assert (call.input_bytes, call.media_count, call.choice_count, call.max_output_tokens) == (42, 1, 2, 9)
     assert call.after_tool
@@ -51,11 +54,11 @@ def test_a_prompt_is_measured_by_origin() -> None:
 
 def test_sizes_are_remembered_per_message_and_not_beyond_its_content() -> None:
     """A message whose content was replaced is measured again."""
-    sizes, message = Sizes(), HumanMessage("one")
-    assert sizes.of(message) is sizes.of(message)
+    messages, message = Messages(as_mapping), HumanMessage("one")
+    assert messages.measure(message, {}) is messages.measure(message, {})
     message.content = "longer than that"
-    assert sizes.of(message).chars == 16
-    assert size_of(HumanMessage("")).chars == 0
+    assert read_prompt([message], messages=messages).parts[0].chars == 16
+    assert read_prompt([HumanMessage("")], messages=messages).parts[0].chars == 0
 
 
 def test_keys_that_are_not_ours_are_left_alone() -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import gc
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from typing import Any
 
-import pytest
-
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # LiteLLM asks the network for prices at import otherwise
-
 import litellm
+import pytest
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
 from runguard_core import Guard
@@ -66,3 +65,11 @@ def run(main: Any) -> Any:
             await GLOBAL_LOGGING_WORKER.flush()
 
     return asyncio.run(all_of_it())
+
+
+def let_go() -> None:
+    """LiteLLM's logging threads hold a stream until they are through with its chunks."""
+    pool = litellm.utils.executor
+    everyone = threading.Barrier(pool._max_workers)
+    wait([pool.submit(everyone.wait, 10) for _ in range(pool._max_workers)], 10)
+    gc.collect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from runguard_core.testing import Reply
 from runguard_litellm import RunGuardLogger, uninstall
 from tests.integrations.conftest import Serve
 from tests.integrations.ledger import calls, states, tokens
-from tests.integrations.litellm.conftest import HI, openai, run
+from tests.integrations.litellm.conftest import HI, let_go, openai, run
 from tests.integrations.litellm.test_gate import router
 
 Guarded = Callable[..., Guard]
@@ -203,7 +202,7 @@ def test_l15_a_call_id_of_the_programs_own_used_twice_at_once_is_no_way_around(g
     provider, guard = serve(), guarded(budgets=[FIVE])
     assert run(gathered(lambda: litellm.acompletion(litellm_call_id="same", **openai(provider)))) == 5
     assert provider.request_count == 5
-    gc.collect()
+    let_go()
     assert states(guard) == ["posted"] * 5
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable
-from concurrent.futures import wait
 from typing import Any
 
 import litellm
@@ -18,7 +16,7 @@ from runguard_core.testing import Reply, ToolUse
 from runguard_litellm import RunGuardLogger
 from tests.integrations.conftest import Serve
 from tests.integrations.ledger import calls, certainty, states, tokens
-from tests.integrations.litellm.conftest import HI, openai, run
+from tests.integrations.litellm.conftest import HI, let_go, openai, run
 from tests.integrations.litellm.test_gate import router
 
 Guarded = Callable[..., Guard]
@@ -29,14 +27,6 @@ ROUTED = {"model": "chat", "messages": HI}
 def refusals(guard: Guard) -> list[Any]:
     """Every time a call was held back."""
     return [event for event in guard.store.events() if event.kind in {ev.CALL_REFUSED, ev.CALL_STOPPED}]
-
-
-def let_go() -> None:
-    """LiteLLM's logging threads hold a stream until they are through with its chunks."""
-    pool = litellm.utils.executor
-    everyone = threading.Barrier(pool._max_workers)
-    wait([pool.submit(everyone.wait, 10) for _ in range(pool._max_workers)], 10)
-    gc.collect()
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 422, 429, 500, 503])

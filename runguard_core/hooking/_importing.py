@@ -1,7 +1,8 @@
-"""`on_import`: act when a framework is imported, instead of importing it. LiteLLM alone takes seconds."""
+"""Acting when a framework is imported, instead of importing it: some take seconds."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 _log = logging.getLogger("runguard")
 _waiting: dict[str, list[Callable[[], None]]] = {}
@@ -27,6 +29,35 @@ def on_import(module: str, action: Callable[[], None]) -> None:
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     _waiting.setdefault(module, []).append(action)
+
+
+class Hook:
+    """An adapter's hook into a framework, which waits for the program's own import of it. What is wanted last holds."""
+
+    def __init__(self, framework: str, module: str) -> None:
+        """Nothing is wanted, nothing imported.
+
+        Args:
+            framework: the module that is waited for.
+            module: the adapter's module that imports it, with `attach(*wanted)` and `detach()`.
+        """
+        self._framework, self._module = framework, module
+        self._wanted: tuple[Any, ...] | None = None
+
+    def install(self, *wanted: Any) -> None:
+        """Attach now if the framework has been imported, else when it is."""
+        self._wanted = wanted
+        on_import(self._framework, self._attach)
+
+    def uninstall(self) -> None:
+        """Undo `install`, and whatever else the module has attached."""
+        self._wanted = None
+        if self._module in sys.modules:
+            sys.modules[self._module].detach()
+
+    def _attach(self) -> None:
+        if self._wanted is not None:
+            importlib.import_module(self._module).attach(*self._wanted)
 
 
 def _is_ready(module: ModuleType | None) -> bool:
