@@ -69,27 +69,15 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
 
     raise_error: bool = True  # otherwise LangChain logs the stop and sends the request
     run_inline: bool = True  # on the caller's thread and in its context, in order
+    ignore_retriever: bool = True  # not paid
+    ignore_retry: bool = True  # shows as another call
+    ignore_custom_event: bool = True
 
     def __init__(self, guard: Guard) -> None:
         """Share everything with the other handlers of this guard."""
         self.guard = guard
         shared = _shared.get(guard) or _shared.setdefault(guard, _Shared(guard))
         self._tree, self._messages, self._prompts = shared.tree, shared.messages, shared.prompts
-
-    @property
-    def ignore_retriever(self) -> bool:
-        """Retrievers are not paid calls."""
-        return True
-
-    @property
-    def ignore_retry(self) -> bool:
-        """A retry shows as another call."""
-        return True
-
-    @property
-    def ignore_custom_event(self) -> bool:
-        """Not ours."""
-        return True
 
     def __eq__(self, other: object) -> bool:
         """Handlers of one guard are one, so LangChain's own de-duplication works."""

@@ -12,18 +12,7 @@ from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index_instrumentation.dispatcher import active_instrument_tags
 from llama_index_instrumentation.span import active_span_id
 
-from runguard_core import (
-    Attribution,
-    CallNode,
-    CallTree,
-    Guard,
-    ModelCall,
-    OpenCall,
-    OpenCalls,
-    Reservation,
-    read_attribution,
-    safely,
-)
+from runguard_core import Attribution, CallNode, CallTree, ModelCall, OpenCall, OpenCalls, Reservation, read_attribution, safely
 from runguard_llama_index import _translate as translate
 
 _METERED = (CBEventType.LLM, CBEventType.EMBEDDING, CBEventType.RERANKING)
@@ -51,11 +40,10 @@ class Span(CallNode):
 class RunGuardCallbackHandler(BaseCallbackHandler):
     """The gate: sets a call aside before its request, or raises; settles it when it ends."""
 
-    def __init__(self, guard: Guard, spans: CallTree[Span], *, stream_usage: bool) -> None:
-        """Ignore nothing; keep the open calls, by the ids of events, and those that stream, by the ids of spans."""
+    def __init__(self, calls: OpenCalls, spans: CallTree[Span], *, stream_usage: bool) -> None:
+        """Ignore nothing; open calls are known by the ids of events, those that stream by the ids of spans too."""
         super().__init__([], [])
-        self._spans, self._stream_usage = spans, stream_usage
-        self.calls = OpenCalls(guard, by="llama_index")
+        self.calls, self._spans, self._stream_usage = calls, spans, stream_usage
         self._streams: weakref.WeakValueDictionary[str, OpenCall] = weakref.WeakValueDictionary()
         self._managers: weakref.WeakSet[CallbackManager] = weakref.WeakSet()
 

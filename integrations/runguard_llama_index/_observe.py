@@ -20,7 +20,7 @@ from llama_index_instrumentation.span import BaseSpan
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 from pydantic import PrivateAttr
 
-from runguard_core import CallTree, Guard, Outcome, StoppedError, read_error, safely
+from runguard_core import CallTree, Guard, OpenCalls, Outcome, StoppedError, read_error, safely
 from runguard_llama_index import _translate as translate
 from runguard_llama_index._enforce import RunGuardCallbackHandler, Span
 
@@ -38,7 +38,7 @@ class RunGuardSpanHandler(BaseSpanHandler[BaseSpan]):
         """Share one tree with the gate."""
         super().__init__()
         self._spans = CallTree(guard)
-        self._gate = RunGuardCallbackHandler(guard, self._spans, stream_usage=stream_usage)
+        self._gate = RunGuardCallbackHandler(OpenCalls(guard, by="llama_index"), self._spans, stream_usage=stream_usage)
 
     def span_enter(
         self, id_: str, bound_args: Any, instance: Any = None, parent_id: str | None = None, tags: Any = None, **kwargs: Any

@@ -54,9 +54,9 @@ def test_importing_the_core_pulls_no_third_party_package() -> None:
     assert done.stdout.strip() == "[]"
 
 
-#: Module of the framework, its extra, most lines of code of the adapter, most files.
+#: Module of the framework, its extra, most lines of the adapter (docstrings, comments and blank lines counted), most files.
 ADAPTERS = {
-    "runguard_langchain": ("langchain_core", "langchain", 800, 9),
+    "runguard_langchain": ("langchain_core", "langchain", 720, 6),
     "runguard_litellm": ("litellm", "litellm", 500, 5),
     "runguard_llama_index": ("llama_index", "llama-index", 500, 5),
 }
@@ -75,21 +75,12 @@ def test_the_adapter_without_its_framework_names_the_extra(adapter: str) -> None
     assert done.stderr.rstrip().endswith(f"pip install 'runguard-core[{extra}]'"), done.stderr
 
 
-def lines_of_code(path: Path) -> int:
-    """Lines that hold something besides a docstring or a comment."""
-    text = path.read_text()
-    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
-    said = {line for node in nodes for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
-    lines = enumerate(text.splitlines(), 1)
-    return sum(number not in said and not line.strip().startswith("#") and bool(line.strip()) for number, line in lines)
-
-
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_the_adapter_is_thin(adapter: str) -> None:
-    """Few lines of code (docstrings, comments and blank lines aside), few files, and only the front door of the core."""
+    """Few lines, few files, and only the front door of the core."""
     files = list((ROOT / "integrations" / adapter).glob("*.py"))
     assert 0 < len(files) <= ADAPTERS[adapter][3]
-    assert sum(map(lines_of_code, files)) <= ADAPTERS[adapter][2]
+    assert sum(len(path.read_text().splitlines()) for path in files) <= ADAPTERS[adapter][2]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("runguard_core"):

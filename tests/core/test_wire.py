@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runguard_core import OutcomeKind, Usage, read_answer, read_chunks, read_error, read_prompt, read_usage
+from runguard_core import Messages, OutcomeKind, Usage, read_answer, read_chunks, read_error, read_prompt, read_usage
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"q": 1}'}}
 
@@ -133,3 +133,52 @@ def test_later_counts_of_a_stream_correct_earlier_ones() -> None:
     assert (read.usage, read.cost_nanos, read.provider_request_id) == (Usage(input_tokens=85, output_tokens=14), None, "a")
     assert read_chunks(chunks, provider="openrouter", is_whole=True).cost_nanos == 500_000_000
     assert read_chunks(chunks, is_whole=False).usage is None
+
+
+def test_counts_with_details_by_kind_are_read_as_inclusive() -> None:
+    """As frameworks hand them on; cache writes by time to live are part of their total."""
+    raw = {
+        "input_tokens": 100, "output_tokens": 9,
+        "input_token_details": {"cache_read": 10, "cache_creation": 0, "ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 5},
+        "output_token_details": {"reasoning": 4},
+    }  # fmt: skip
+    assert read_usage(raw) == Usage(
+        input_tokens=100, output_tokens=9, cache_read_input_tokens=10, cache_creation_input_tokens=25,
+        cache_creation_1h_input_tokens=5, reasoning_output_tokens=4,
+    )  # fmt: skip
+
+
+def test_arguments_count_as_the_text_that_they_travel_as() -> None:
+    """Whether a client has parsed them or not, in prompts and in answers."""
+    parsed = {"id": "c1", "name": "search", "arguments": {"q": 1}}
+    for call in (CALL, parsed):
+        message = {"role": "assistant", "content": [{"type": "text", "text": "so"}], "tool_calls": [call]}
+        assert sizes([message]) == {"assistant": (16, 1)}
+        answer = read_answer({"choices": [{"message": message}]})
+        assert (answer.output_chars, answer.tool_names) == (10, ("search",))
+
+
+def test_messages_of_a_framework_are_measured_once() -> None:
+    """Until their content is another; a result finds its tool's name among what earlier messages asked for."""
+    made: list[Any] = []
+
+    def as_mapping(message: Any) -> dict[str, Any]:
+        made.append(message)
+        return vars(message)
+
+    class Theirs(SimpleNamespace):
+        __hash__ = object.__hash__
+
+    messages = Messages(as_mapping)
+    batch = [
+        Theirs(role="user", content="hi"), Theirs(role="assistant", content=None, tool_calls=[CALL]),
+        Theirs(role="tool", content="found", tool_call_id="c1"),
+    ]  # fmt: skip
+    for _ in range(2):
+        read = read_prompt(batch, messages=messages)
+        assert {part.origin: part.chars for part in read.parts} == {"user": 2, "assistant": 14, "tool:search": 5}
+        assert read.after_tool
+    assert len(made) == 3
+    batch[0].content = "hello"
+    assert read_prompt(batch, messages=messages).parts[0].chars == 5
+    assert len(made) == 4

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runguard_core import Guard, on_import
+from runguard_core import Guard, Hook, on_import
 
 
 @pytest.fixture
@@ -80,3 +80,30 @@ def test_what_a_finalizer_puts_off_runs_on_the_guards_thread(make_guard: Callabl
         guard.defer(lambda: 1 / 0)
     assert guard.flush()
     assert ran == ["runguard-dispatch"]
+
+
+def test_a_hook_waits_for_the_framework_and_what_is_wanted_last_holds(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The adapter's module is imported with it, not before; taken back in time, it never is."""
+    (tmp_path / f"hooks_{module}.py").write_text(
+        "said = []\ndef attach(*wanted): said.append(wanted)\ndef detach(): said.append('detached')\n"
+    )
+    hook = Hook(module, f"hooks_{module}")
+    hook.uninstall()
+    hook.install("first")
+    hook.install("second", 2)
+    assert f"hooks_{module}" not in sys.modules
+    importlib.import_module(module)
+    said = sys.modules[f"hooks_{module}"].said
+    assert said[-1] == ("second", 2)
+    hook.uninstall()
+    assert said[-1] == "detached"
+
+
+def test_a_hook_that_was_taken_back_attaches_nothing(module: str) -> None:
+    """Though the framework is imported later."""
+    hook = Hook(module, "no_such_module")
+    hook.install()
+    hook.uninstall()
+    importlib.import_module(module)
