@@ -10,15 +10,16 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.runnables.config import ensure_config
 
 from runguard_core import (
+    Attribution,
     CallNode,
     CallTree,
     Guard,
     Messages,
     OpenCall,
     Outcome,
-    OutcomeKind,
     StoppedError,
     current_session,
     safely,
@@ -38,13 +39,11 @@ class Run(CallNode):
     Attributes:
         name: LangChain's; a graph's name is an agent's.
         is_stream: the answer comes in pieces; first_usage: of the first event of an Anthropic stream.
-        failed: id of the model call right inside that has just failed: the next one repeats it.
     """
 
     name: str | None = None
     is_stream: bool = False
     first_usage: Mapping[str, Any] | None = None
-    failed: str | None = None
 
 
 class _Shared:
@@ -105,11 +104,11 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Settle what LangChain left open below: it has been cancelled."""
-        self._leave(run_id)
+        self._ended(self._tree.leave(run_id))
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """As `on_chain_end`."""
-        self._leave(run_id)
+        self._ended(self._tree.leave(run_id))
 
     # -- models ---------------------------------------------------------------------------------------------------
 
@@ -174,6 +173,12 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         node = self._tree.find(run_id)
         return node.call.reservation.max_output_tokens if node is not None and node.call is not None else None
 
+    def caller_here(self) -> Attribution:
+        """Whose a model call made here would be, read from the callbacks that LangChain would hand it."""
+        config = ensure_config()
+        node, said = self._tree.find(getattr(config.get("callbacks"), "parent_run_id", None)), config.get("metadata") or {}
+        return self._tree.who(node, {**({"run": RUN.get()} if node is None else {}), **translate.attribution(said)})
+
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _place(self, run_id: UUID, parent_run_id: UUID | None, about: Mapping[str, Any], *, is_chain: bool = False) -> Run:
@@ -220,17 +225,9 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
 
     def _finish(self, run_id: UUID, outcome_of: Callable[[Run, OpenCall], Outcome]) -> None:
         """Settle a call; never raises."""
-        node = self._tree.find(run_id)
-        call = node.call if node is not None else None
-        if node is not None and call is not None:
-            outcome = safely(lambda: outcome_of(node, call)) or Outcome(kind=OutcomeKind.UNKNOWN)
-            call.reservation.settle(outcome)
-            if node.parent is not None:
-                node.parent.failed = call.reservation.call_id if outcome.kind is OutcomeKind.FAILED else None
-        self._leave(run_id)
+        self._ended(self._tree.finish(run_id, outcome_of))
 
-    def _leave(self, run_id: UUID) -> None:
-        node = self._tree.leave(run_id)
+    def _ended(self, node: Run | None) -> None:
         if node is not None and node.is_run:
             self._prompts.pop(node.run, None)
 

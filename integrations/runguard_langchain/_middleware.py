@@ -17,9 +17,9 @@ from langchain.agents.middleware.types import PrivateStateAttr
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from runguard_core import Guard, StoppedError, safely
+from runguard_langchain._handler import RunGuardCallbackHandler
 from runguard_langchain._install import activate
 from runguard_langchain._translate import ADVICE
-from runguard_langchain._tree import caller_here
 
 
 class RunGuardState(AgentState[Any]):
@@ -105,7 +105,7 @@ class RunGuardMiddleware(_Middleware):
         """The request with RunGuard's note behind its messages, where there is one."""
         if not self.guard.rules.advise:
             return request
-        note = safely(lambda: self.guard.advice(caller_here(self.guard)))
+        note = safely(lambda: self.guard.advice(RunGuardCallbackHandler(self.guard).caller_here()))
         return request if note is None else request.override(messages=[*request.messages, _note(request.model, note)])
 
     def _last(self, stop: StoppedError) -> AIMessage:

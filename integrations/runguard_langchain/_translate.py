@@ -30,9 +30,9 @@ ADVICE = {"runguard": "advice"}
 
 def as_mapping(message: Any) -> dict[str, Any]:
     """A message in OpenAI's format."""
-    calls = getattr(message, "tool_calls", None) or ()
+    role, calls = _ROLES.get(message.type, message.type), getattr(message, "tool_calls", None) or ()
     return {
-        "role": "advice" if is_advice(message) else _ROLES.get(message.type, message.type), "content": message.content, "name": message.name,
+        "role": "advice" if is_advice(message) else role, "content": message.content, "name": message.name,
         "tool_calls": [{"id": call.get("id"), "name": call["name"], "arguments": call["args"]} for call in calls],
         "tool_call_id": getattr(message, "tool_call_id", None),
     }  # fmt: skip

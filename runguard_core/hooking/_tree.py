@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 from runguard_core.attribution import Attribution
+from runguard_core.calls import Outcome, OutcomeKind
 from runguard_core.guard import Guard
 from runguard_core.hooking._calls import OpenCall
+from runguard_core.hooking._safely import safely
 
 _MAX_NODES = 50_000
 
@@ -25,6 +27,7 @@ class CallNode:
             None: as in the run around it.
         is_run: it is a run of RunGuard's itself, which is over when it ends.
         call: the call that is made here, None where none is.
+        failed: id of the call right inside that has just failed: the next one repeats it.
     """
 
     key: Hashable
@@ -34,6 +37,7 @@ class CallNode:
     instance: str | None = None
     is_run: bool = False
     call: OpenCall | None = None
+    failed: str | None = None
     _inside: dict[Hashable, Self] | None = None
 
     def hold(self, node: Self) -> None:
@@ -89,6 +93,22 @@ class CallTree(Generic[N]):
             parent.hold(node)
         self._nodes[node.key] = node
         return node
+
+    def finish(self, key: Hashable, outcome_of: Callable[[N, OpenCall], Outcome]) -> N | None:
+        """A run that is a call is over: as `leave`, with the call settled before.
+
+        Args:
+            key: of the run.
+            outcome_of: reads the outcome; what it raises is logged, and the outcome unknown.
+        """
+        node = self._nodes.get(key)
+        call = node.call if node is not None else None
+        if node is not None and call is not None:
+            outcome = safely(lambda: outcome_of(node, call)) or Outcome(kind=OutcomeKind.UNKNOWN)
+            call.reservation.settle(outcome)
+            if node.parent is not None:
+                node.parent.failed = call.reservation.call_id if outcome.kind is OutcomeKind.FAILED else None
+        return self.leave(key)
 
     def leave(self, key: Hashable) -> N | None:
         """A run is over, and RunGuard's with it if it is one; None when it is not in progress. Settle its own call before.

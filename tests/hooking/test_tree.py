@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runguard_core import CallFilter, CallNode, CallTree, Guard, ModelCall, OpenCall
+from runguard_core import CallFilter, CallNode, CallTree, Guard, ModelCall, OpenCall, Outcome, OutcomeKind, Usage
 from runguard_core.hooking import _tree
 
 MakeGuard = Callable[..., Guard]
@@ -108,3 +108,20 @@ def test_a_tree_that_its_guard_keeps_keeps_no_guard() -> None:
     del guard
     gc.collect()
     assert not kept
+
+
+def test_a_call_is_settled_before_its_run_is_over_and_a_failed_one_is_known_to_the_next(make_guard: MakeGuard) -> None:
+    """Until one is answered; an outcome that cannot be read is charged."""
+    guard = make_guard()
+    tree: CallTree[Step] = CallTree(guard)
+    chain = tree.enter(Step("chain"))
+    first = called(guard, tree, "first", chain)
+    tree.finish("first", lambda *_: Outcome(kind=OutcomeKind.FAILED, error_status=500))
+    assert first.call is not None
+    assert chain.failed == first.call.reservation.call_id
+    called(guard, tree, "second", chain)
+    tree.finish("second", lambda *_: Outcome(usage=Usage(input_tokens=1, output_tokens=1)))
+    assert chain.failed is None
+    called(guard, tree, "third", chain)
+    tree.finish("third", lambda node, _: Outcome(result=node.nothing))  # type: ignore[attr-defined]
+    assert (states(guard), tree.finish("third", lambda *_: Outcome())) == (["voided", "posted", "posted"], None)
