@@ -1,6 +1,8 @@
 """What a guarded call costs in time: medians, paired and interleaved in one run on one machine.
 
 - reserve + post with one budget, and with five budgets and every detector, at call 100, 5,000 and 50,000; memory and SQLite
+- a model call through its five detectors (made a turn, judged, begun, ended, judged) at call 100, 5,000 and 50,000: of one agent with
+  small prompts, with large ones of a model with a price cliff, and of two agents that answer in turns
 - sizing a prompt of 10 and of 1,000 messages, first and again (sizes are remembered per message)
 - LangChain: no handler, a no-op inline handler, RunGuard's; the ratio to the no-op
 - LiteLLM: no logger, one that does nothing, RunGuard's; LlamaIndex: nothing, its own token counter, RunGuard
@@ -10,6 +12,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import os
@@ -19,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,8 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 
-from runguard_core import Budget, Guard, Messages, ModelCall, PromptPart, ToolCall, Usage
+from runguard_core import Budget, Guard, Messages, ModelCall, Outcome, PromptPart, ToolCall, Turn, Usage
+from runguard_core.detectors import RunTurns, TurnWatch, default_turn_detectors
 from runguard_core.prices import PriceBook, PriceOverride
 from runguard_langchain import RunGuardCallbackHandler
 from runguard_langchain._translate import as_mapping
@@ -104,6 +109,38 @@ def guards(folder: Path) -> dict[str, Any]:
         result[f"{kind}, 5 budgets and detectors"] = reserve_and_post(five, some, 100, tools=True)
         five.close()
     return result
+
+
+def turns() -> dict[str, float]:
+    """Median microseconds of the model side's detectors, without the guard around them; the stopwatch itself is in it."""
+    at, answer = datetime.now(UTC), Outcome(usage=USAGE, tool_names=("search",))
+    cheap = PriceBook().rates("gpt-4o-mini", "openai", at)
+    cliff = dataclasses.replace(cheap, context_window_tokens=10**9, tiers=((10**8, cheap.base),))
+    shapes = {
+        "one agent": (3000, cheap, ("a",)),
+        "large prompts": (300_000, cliff, ("a",)),
+        "two agents": (3000, cheap, ("a", "b")),
+    }
+    found = {}
+    for name, (chars, prices, agents) in shapes.items():
+        run = RunTurns()
+        watches = {agent: TurnWatch(default_turn_detectors(), run) for agent in agents}
+        samples = []
+        for index in range(50_000):
+            agent = agents[index % len(agents)]
+            parts = (
+                PromptPart("system", 2000), PromptPart("user", 400), PromptPart("assistant", 90, 1 + index),
+                PromptPart("tool:search", chars, 1 + index), PromptPart("tools", 3000, 4),
+            )  # fmt: skip
+            start = time.perf_counter_ns()
+            turn = Turn("gpt-4o-mini", agent, parts, at, chars // 4, 600, prices, "chat", True, True, True)
+            watches[agent].before(turn)
+            watches[agent].begin(turn)
+            watches[agent].finish(turn, answer)
+            samples.append(time.perf_counter_ns() - start)
+        for mark in (100, 5000, 50_000):
+            found[f"{name}, call {mark}"] = statistics.median(samples[mark - 100 : mark]) / 1000
+    return found
 
 
 def sizing() -> dict[str, float]:
@@ -260,7 +297,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         result = {
             "machine": f"{platform.machine()}, Python {platform.python_version()}",
-            "reserve + post, us": guards(Path(folder)), "sizing, us": sizing(), "langchain invoke, us": langchain(),
+            "reserve + post, us": guards(Path(folder)), "turns, us": turns(), "sizing, us": sizing(), "langchain invoke, us": langchain(),
             "litellm completion, us": litellm_calls(), "llamaindex complete, us": llama_index_calls(), "import, ms": importing(),
         }  # fmt: skip
     print(json.dumps(result, indent=1) if as_json else "\n".join(f"{k}: {json.dumps(v, indent=1)}" for k, v in result.items()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,7 +39,6 @@ class PromptPrices(Protocol):
         ...
 
 
-@dataclass(slots=True)
 class Turn:
     """One model call: before it is sent, and (the last lines) once it has ended.
 
@@ -66,58 +64,41 @@ class Turn:
         tool_names: tools the answer asks for; answer_mark: digest of its text, where the adapter gives one.
     """
 
-    model: str
-    agent: str | None
-    parts: tuple[PromptPart, ...]
-    at: datetime
-    input_tokens: int
-    answer_tokens: int
-    prices: PromptPrices | None = None
-    operation: str = "chat"
-    is_turn: bool = True
-    has_tools: bool = False
-    after_tool: bool = False
-    has_media: bool = False
-    is_chat: bool = field(init=False)
-    chars: int = field(init=False)
-    message_count: int = field(init=False)
-    system_chars: int = field(init=False)
-    user_chars: int = field(init=False)
-    user_count: int = field(init=False)
-    tokens: int = field(init=False)
-    is_measured: bool = field(init=False)
-    counted_tokens: int | None = field(init=False)
-    strand: Strand | None = field(init=False, repr=False)
-    previous: Turn | None = field(init=False, repr=False)
-    order: int = field(init=False)
-    is_ended: bool = field(init=False)
-    is_answered: bool = field(init=False)
-    status: int | None = field(init=False)
-    is_refused: bool = field(init=False)
-    attempt_count: int = field(init=False)
-    tool_names: tuple[str, ...] = field(init=False)
-    answer_mark: str | None = field(init=False)
+    counted_tokens: int | None = None
+    is_measured = False
+    strand: Strand | None = None
+    previous: Turn | None = None
+    order = 0
+    is_ended = is_answered = is_refused = False
+    status: int | None = None
+    attempt_count = 1
+    tool_names: tuple[str, ...] = ()
+    answer_mark: str | None = None
 
-    def __post_init__(self) -> None:
-        """Add the parts up, once."""
+    def __init__(
+        self, model: str, agent: str | None, parts: tuple[PromptPart, ...], at: datetime, input_tokens: int, answer_tokens: int,
+        prices: PromptPrices | None = None, operation: str = "chat", is_turn: bool = True, has_tools: bool = False,
+        after_tool: bool = False, has_media: bool = False,
+    ) -> None:  # fmt: skip
+        """Add the parts up, once. Made for every call, hence no dataclass: what is not known yet stands in the class."""
+        self.model, self.agent, self.parts, self.at = model, agent, parts, at
+        self.input_tokens = self.tokens = input_tokens
+        self.answer_tokens, self.prices, self.operation = answer_tokens, prices, operation
+        self.is_turn, self.has_tools, self.after_tool, self.has_media = is_turn, has_tools, after_tool, has_media
+        self.is_chat = operation in _CHAT
         chars = count = system = user = users = 0
-        for part in self.parts:
-            chars += part.chars
-            origin = part.origin
+        for part in parts:
+            size, origin = part.chars, part.origin
+            chars += size
             if origin == "tools":
                 continue  # schemas are no messages
             count += part.message_count
             if origin == "system":
-                system += part.chars
+                system += size
             elif origin == "user":
-                user, users = user + part.chars, users + part.message_count
-        self.chars, self.message_count, self.system_chars, self.user_chars, self.user_count = chars, count, system, user, users
-        self.tokens, self.is_measured, self.counted_tokens = self.input_tokens, False, None
-        self.is_chat, self.order = self.operation in _CHAT, 0
-        self.strand = self.previous = None
-        self.is_ended = self.is_answered = self.is_refused = False
-        self.status, self.attempt_count = None, 1
-        self.tool_names, self.answer_mark = (), None
+                user, users = user + size, users + part.message_count
+        self.chars, self.message_count = chars, count
+        self.system_chars, self.user_chars, self.user_count = system, user, users
 
     def window_tokens(self, known: Mapping[str, int]) -> int | None:
         """The model's window: from `known`, else from the price book; None when unknown.

@@ -83,10 +83,13 @@ class Strand:
         if last is None or turn.tokens < _ANEW_RATIO * last.tokens:
             self._anew(turn)
         elif turn.is_turn:
-            self.surge_count, self.grown_tokens = self.surges(turn.tokens), max(0, turn.tokens - last.tokens)
-            self.resent_tokens += min(turn.tokens, last.tokens)
+            grown = turn.tokens - last.tokens
+            self.surge_count = self.surges(turn.tokens) if grown >= SURGE_TOKENS else 0
+            self.grown_tokens = grown if grown > 0 else 0
+            self.resent_tokens += last.tokens if grown > 0 else turn.tokens
         if turn.is_turn:
-            self._miss_system(turn)
+            if not turn.system_chars or self.lost_chars:
+                self._miss_system(turn)
             self.climb_count = self.climb_count + 1 if last is not None and turn.message_count > last.message_count else 0
             self.turn_count += 1
             self.sent_tokens += turn.tokens
