@@ -180,6 +180,18 @@ def played(runs: Iterable[Run]) -> Iterator[tuple[Run, Played]]:
     yield from zip(known, play_many([parse_run({**run, "session": None}, run["run_id"]) for run in known], rules()), strict=True)
 
 
+def shape(run: Run) -> tuple[int, bool]:
+    """The longest row of prompts that each grew by a quarter more than the one before, ending at 16,000 tokens or more; and whether
+    the run is large by size alone: 50,000 tokens and four times its first prompt.
+    """
+    sizes = [event["input_tokens"] for event in run["events"] if event["kind"] == "llm" and event.get("input_tokens")]
+    longest = row = before = 0
+    for early, late in pairwise(sizes):
+        row = row + 1 if before > 0 and late - early >= max(500, 1.25 * before) else 0
+        longest, before = max(longest, row if late >= 16_000 else 0), max(0, late - early)
+    return longest, bool(sizes) and max(sizes) >= max(50_000, 4 * sizes[0])
+
+
 def rates(pairs: Iterable[tuple[Run, Played]]) -> dict[str, Any]:
     """Runs, calls, and by rule how many runs were stopped and warned; the same for those that went well."""
     found: dict[str, Any] = {
@@ -190,6 +202,10 @@ def rates(pairs: Iterable[tuple[Run, Played]]) -> dict[str, Any]:
         "well": 0,
         "well_stopped": 0,
         "well_warned": 0,
+        "from_16k": 0,
+        "longest_surge": 0,
+        "large": 0,
+        "well_large": 0,
     }
     for run, result in pairs:
         stop = result.stop.rule if result.stop is not None and result.stop.rule in RULES else None
@@ -198,6 +214,11 @@ def rates(pairs: Iterable[tuple[Run, Played]]) -> dict[str, Any]:
         found["model_calls"] += sum(event["kind"] == "llm" for event in run["events"])
         found["stopped"][stop] += stop is not None
         found["warned"].update(warned)
+        surge, large = shape(run)
+        found["longest_surge"] = max(found["longest_surge"], surge)
+        found["from_16k"] += any((event.get("input_tokens") or 0) >= 16_000 for event in run["events"])
+        found["large"] += large
+        found["well_large"] += large and bool(went_well(run))
         if went_well(run):
             found["well"] += 1
             found["well_stopped"] += stop is not None
@@ -249,12 +270,12 @@ def measured() -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """As a table."""
-    print(f"{'set':<42}{'runs':>6}{'calls':>7}  {'went well: stopped/warned/all':<32}stopped | warned")
+    print(f"{'set':<42}{'runs':>6}{'calls':>7}  {'went well: stopped/warned/all':<32}{'surge':>6}{'large':>7}  stopped | warned")
     for kind in ("own", "recorded", "rebuilt"):
         for name, row in result.get(kind, {}).items():
             well = f"{row['well_stopped']}/{row['well_warned']}/{row['well']}"
             print(
-                f"{kind + ' ' + name:<42}{row['runs']:>6}{row['model_calls']:>7}  {well:<32}{row['stopped'] or '-'} | {row['warned'] or '-'}"
+                f"{kind + ' ' + name:<42}{row['runs']:>6}{row['model_calls']:>7}  {well:<32}{row['longest_surge']:>6}{row['large']:>7}  {row['stopped'] or '-'} | {row['warned'] or '-'}"
             )
     for row in result.get("broken", ()):
         print(f"{row['fault']:<36} {row['rule']:<15} runs {row['runs']:>3}, said {row['warned_or_stopped']:>3}, stopped {row['stopped']:>3}"

@@ -85,7 +85,7 @@ class Strand:
         elif turn.is_turn:
             grown = turn.tokens - last.tokens
             self.surge_count = self.surges(turn.tokens) if grown >= SURGE_TOKENS else 0
-            self.grown_tokens = grown if grown > 0 else 0
+            self.grown_tokens = max(0, grown)
             self.resent_tokens += last.tokens if grown > 0 else turn.tokens
         if turn.is_turn:
             if not turn.system_chars or self.lost_chars:
