@@ -43,10 +43,9 @@ class Cycle:
         for period in range(2, self.max_period + 1):
             if history.matched(period) < period * (self.warn_after - 1) or is_uniform(history, period):
                 continue
-            rounds = patience(self.warn_after, (one.answer for one in history.latest(period)))
-            needed = period * (rounds - 1)
-            is_round = history.matched(period) >= needed and (history.matched(period) - needed) % period == 0
-            if not is_round or history.outcomes_agree(period, needed) is not True:
+            rounds = history.agreed(period, history.matched(period)) // period + 1
+            is_round = history.agreed(period, history.matched(period)) % period == 0
+            if not is_round or rounds < patience(self.warn_after, (one.answer for one in history.latest(period))):
                 continue
             names = " -> ".join(one.tool for one in history.latest(period))
             evidence = f"the round {names} was made {rounds} times with equal arguments and equal results"

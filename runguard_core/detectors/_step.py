@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from runguard_core.detectors._answer import Answer
 
+_FAILURES = frozenset({Answer.FAILED, Answer.BUSY})
+
 
 @dataclass(slots=True, kw_only=True)
 class Ending:
@@ -76,7 +78,7 @@ class Step:
     @property
     def is_trouble(self) -> bool:
         """Whether it failed, or asked again and was answered the same."""
-        return self.failure is not None or self.equal_call_count > 1
+        return self.answer in _FAILURES or self.equal_call_count > 1
 
     @property
     def is_empty(self) -> bool:
