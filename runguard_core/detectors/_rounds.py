@@ -22,19 +22,22 @@ def judge_round(rule: str, history: History, step: Step, *, period: int, stop_af
         allowed = stop_after
     if matched < period * (allowed - 1) or history.outcomes_agree(period, period * (allowed - 1) - 1) is False:
         return None
-    rounds = (matched if agree is None else history.agreed(period, matched - 1) + 1) // period + 1
-    return Verdict(
-        rule=rule, severity=Severity.STOP, evidence=_sentence(history, step, period, rounds, reported=bool(agree)),
-        marks=round_marks(history, step, period), repeat_count=rounds, period=period,
-    )  # fmt: skip
+    equal = matched - 1 if agree is None else history.agreed(period, matched - 1)  # calls of the past that repeat a round
+    completes = (equal + 1) % period == 0
+    rounds = equal // period + 1 + completes
+    evidence = _sentence(history, step, period, rounds, completes=completes, reported=bool(agree))
+    marks = round_marks(history, step, period)
+    return Verdict(rule=rule, severity=Severity.STOP, evidence=evidence, marks=marks, repeat_count=rounds, period=period)
 
 
-def _sentence(history: History, step: Step, period: int, rounds: int, *, reported: bool) -> str:
+def _sentence(history: History, step: Step, period: int, rounds: int, *, completes: bool, reported: bool) -> str:
     outcomes = "equal results" if reported else "no result reported"
     if period == 1:
         return f"{step.tool} would be called for the {ordinal(rounds)} time in a row with equal arguments and {outcomes}"
     names = " -> ".join(one.tool for one in history.latest(period))
-    return f"the round {names} would be made for the {ordinal(rounds)} time with equal arguments and {outcomes}"
+    if completes:
+        return f"the round {names} would be made for the {ordinal(rounds)} time with equal arguments and {outcomes}"
+    return f"the round {names} was made {rounds} times with equal arguments and {outcomes}, and would go on"
 
 
 def is_uniform(history: History, period: int) -> bool:

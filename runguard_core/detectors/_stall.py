@@ -18,7 +18,7 @@ class Stall:
     """
 
     warn_after: int = 12
-    stop_after: int = 24
+    stop_after: int = 32
     rule: str = "stall"
 
     def before(self, history: History, step: Step) -> Verdict | None:
