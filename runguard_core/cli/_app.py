@@ -58,7 +58,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document inst
 
 def fail(message: str, code: Exit) -> typer.Exit:
     """Say one sentence on standard error; raise what comes back."""
-    err.print(f"[bold red]runguard:[/] {shown(message, lines=True)}")
+    first, *rest = message.split("\n")
+    err.print(f"[bold red]runguard:[/] {shown(first)}")
+    for line in rest:  # lines to paste into a file stay lines
+        err.print(shown(line), soft_wrap=True)
     return typer.Exit(code)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from runguard_core.attribution import DIMENSIONS
 from runguard_core.budgets import parse_limit
 from runguard_core.cli import _render as render
 from runguard_core.cli._app import (
@@ -29,6 +30,8 @@ from runguard_core.errors import PolicyError
 from runguard_core.ledger import AccountRow, CallFilter, LatchState, Unit
 from runguard_core.policy import Policy
 from runguard_core.reports import (
+    NONE_KEY,
+    SPECIAL_KEYS,
     account_json,
     dead_tails,
     event_json,
@@ -96,14 +99,17 @@ def explain_command(
     """
     with ledger(store, app_name, policy) as (opened, _):
         if session is None:
-            latest = [c for c in opened.calls(CallFilter(app=app_name, limit=200)) if c.attribution.session]
-            session = latest[-1].attribution.session if latest else None
-        calls = opened.calls(CallFilter(app=app_name, session=session)) if session else ()
-        if session and not calls:  # a run of no session is listed under its own id
+            latest = opened.calls(CallFilter(app=app_name, limit=1))
+            if not latest:
+                raise fail(f"no call has been made yet in {opened.url}", Exit.FOUND_WRONG)
+            session = latest[0].attribution.session or latest[0].attribution.run or ""
+        calls, events = opened.calls(CallFilter(app=app_name, session=session)), opened.events(session=session)
+        if not calls:  # a run of no session is listed under its own id
             calls = opened.calls(CallFilter(app=app_name, run=session))
-        if session is None or not calls:
+            events = tuple(event for event in opened.events() if event.run == session)
+        if not calls:
             raise fail(f"no calls of session {session!r} in {opened.url}; see `runguard sessions`", Exit.FOUND_WRONG)
-        found = explain(session, calls, opened.events(session=session))
+        found = explain(session, calls, events)
         show(as_json, {"ledger": opened.url, **explained_json(found)}, lambda: render.print_explained(out, found))
 
 
@@ -137,8 +143,14 @@ def report_command(
         }
 
         def text() -> None:
+            if not calls:
+                say("No calls" + (" since then." if since else " yet."))
+                return
             for key, rows in sums.items():
                 render.print_spending(out, rows, key, whole)
+                if {row.key for row in rows} == {NONE_KEY}:
+                    known = ", ".join((*SPECIAL_KEYS, *sorted(DIMENSIONS)))
+                    say(f"No call carries {key.removeprefix('tag:')!r}. Known: {known}; other words are the keys of tags.")
                 out.print()
             if tails:
                 out.print(f"{len(tails)} runs{render.dead_tail_note(tail_nanos, whole.nanos)}.", highlight=False)

@@ -13,20 +13,14 @@ from rich.markup import escape
 #: Controls (a terminal obeys them), directions of writing, invisible marks, halves of characters.
 _HIDDEN = "\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
 _IN_TEXT = re.compile(f"[\x00-\x1f{_HIDDEN}]")
-_IN_LINES = re.compile(f"[\x00-\x09\x0b-\x1f{_HIDDEN}]")
 _IN_JSON = re.compile(f"[{_HIDDEN}]")
 #: What our own pictures become where a terminal cannot show them.
 _STAND_INS = {"█": "#", "░": ".", "■": "*", "▸": ">", "─": "-", "│": "|", "└": "`", "├": "|", "…": "..."}
 
 
-def shown(text: str, *, lines: bool = False) -> str:
-    r"""Text for a rich console: no markup in it, and what a terminal would obey or hide is written out ("\x1b").
-
-    Args:
-        text: anything.
-        lines: line ends stay line ends.
-    """
-    return escape((_IN_LINES if lines else _IN_TEXT).sub(lambda found: _written_out(found[0]), text))
+def shown(text: str) -> str:
+    r"""Text for a rich console: no markup in it, and what a terminal would obey or hide is written out ("\x1b")."""
+    return escape(_IN_TEXT.sub(lambda found: _written_out(found[0]), text))
 
 
 def _written_out(text: str) -> str:

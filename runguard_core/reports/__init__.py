@@ -13,9 +13,10 @@ from runguard_core.reports._documents import (
 )
 from runguard_core.reports._explaining import Explained, OriginCost, RunExplained, Turn, explain
 from runguard_core.reports._grading import Grade, Sign, grade
-from runguard_core.reports._spending import SPECIAL_KEYS, SessionRow, Spend, dead_tails, sessions, spending, total
+from runguard_core.reports._spending import NONE_KEY, SPECIAL_KEYS, SessionRow, Spend, dead_tails, sessions, spending, total
 
 __all__ = [
+    "NONE_KEY",
     "SPECIAL_KEYS",
     "Explained",
     "Grade",

@@ -11,6 +11,8 @@ from runguard_core.ledger import CallRecord, Latch
 from runguard_core.replay import beats_of_calls, dead_tail_nanos
 from runguard_core.usage import NO_USAGE, Usage
 
+#: The key of calls that do not carry what is asked for.
+NONE_KEY = "(none)"
 #: What `spending` can be split by, besides the dimensions of attribution and "tag:KEY".
 SPECIAL_KEYS = ("model", "tool", "day", "provider", "kind")
 
@@ -97,10 +99,10 @@ def _key(by: str, zone: tzinfo) -> Callable[[CallRecord], str | None]:
     if by == "day":
         return lambda call: f"{call.started_at.astimezone(zone):%Y-%m-%d}"
     if by == "provider":
-        return lambda call: call.provider or "(none)"
+        return lambda call: call.provider or NONE_KEY
     if by == "kind":
         return lambda call: call.kind.value
-    return lambda call: call.attribution.value(by) or "(none)"
+    return lambda call: call.attribution.value(by) or NONE_KEY
 
 
 def _model(call: CallRecord) -> str:
@@ -149,15 +151,16 @@ def sessions(calls: Iterable[CallRecord], latches: Iterable[Latch], now: datetim
         row.agents |= {who.agent} - {None}  # type: ignore[arg-type]  # None is taken out
         row.users |= {who.user} - {None}  # type: ignore[arg-type]  # None is taken out
         row.turn_count += call.kind is CallKind.MODEL
-    by_session = {latch.session: latch for latch in latches if latch.session}
+    # stopped by one of its runs, or as a whole
+    stopped = {latch.scope_id if latch.scope_kind == "session" else latch.session for latch in latches}
     for row in found.values():
-        row.state = _state(row, by_session.get(row.id), now, idle)
+        row.state = _state(row, now, idle, is_stopped=row.id in stopped)
         row.dead_tail_nanos = sum(tails.get((row.app, row.id, run), 0) for run in row.runs)
     return sorted(found.values(), key=lambda row: row.last_at, reverse=True)
 
 
-def _state(row: SessionRow, latch: Latch | None, now: datetime, idle: timedelta) -> str:
-    if latch is not None:
+def _state(row: SessionRow, now: datetime, idle: timedelta, *, is_stopped: bool) -> str:
+    if is_stopped:
         return "stopped"
     return "running" if now - row.last_at < idle and row.spend.pending_nanos else "finished"
 

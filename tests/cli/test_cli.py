@@ -174,6 +174,7 @@ def test_a_call_of_no_session_is_explained_by_the_id_it_is_listed_under() -> Non
     guard.close()
     (row,) = document("sessions")["sessions"]
     assert document("explain", row["session"])["spend"]["call_count"] == 1
+    assert document("explain")["session"] == row["session"]
 
 
 def test_the_kill_switch_of_a_ledger_of_several_apps_asks_which(tmp_path: Path) -> None:
@@ -197,3 +198,33 @@ def test_policy_check_looks_into_every_environment_and_notes_what_looks_misspelt
     found = document("policy", "check")
     assert (found["environments"], len(found["notes"])) == (["dev"], 1)
     assert "did you mean 'agent'" in run("policy", "check")
+
+
+def test_a_session_that_a_person_stopped_is_listed_as_stopped(ledger: Guard) -> None:
+    """As one that a loop has stopped."""
+    states = {row["session"]: row["state"] for row in document("sessions")["sessions"]}
+    assert states["healthy"] == "finished"
+    run("kill", "session:healthy", "--reason", "x")
+    states = {row["session"]: row["state"] for row in document("sessions")["sessions"]}
+    assert states["healthy"] == "stopped"
+
+
+def test_a_ledger_without_calls_says_so_in_every_view() -> None:
+    """No empty tables, no session called None."""
+    Guard(app="empty").close()
+    assert "No calls yet" in run("report")
+    assert "No calls since then" in run("report", "--since", "1h")
+    assert "No sessions yet" in run("sessions")
+    assert "no call has been made yet" in run("explain", code=1)
+
+
+def test_a_dimension_that_no_call_carries_is_said(ledger: Guard) -> None:
+    """Most likely it is misspelt."""
+    assert "No call carries 'agnet'" in " ".join(run("report", "--by", "agnet").split())
+    assert "No call carries" not in run("report", "--by", "tag:tier")
+
+
+def test_lines_to_paste_are_whole_on_any_terminal() -> None:
+    """A folded line of TOML is none."""
+    found = runner.invoke(app, ["prices", "no-such-model"], env={"COLUMNS": "40"})
+    assert any('input_usd_per_mtok = "3", output_usd_per_mtok = "15"' in line for line in found.output.splitlines())
