@@ -52,6 +52,11 @@ def read_layers(path: Path | None, environ: Mapping[str, str]) -> tuple[dict[str
     return found | named, tuple(environments)
 
 
+def overriding(key: str, environ: Mapping[str, str]) -> str | None:
+    """The environment variable that a key's value comes from; None for the file's own."""
+    return next((name for name, overridden in OVERRIDES.items() if overridden == key and environ.get(name)), None)
+
+
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     here, found = _parsed(path)
     if here in seen:

@@ -20,7 +20,7 @@ from runguard_core.guard import Guard, Rules, rules_of
 from runguard_core.ledger import Unit
 from runguard_core.money import usd_to_nanos
 from runguard_core.policy._detectors import detectors_of
-from runguard_core.policy._layers import find_file, read_layers
+from runguard_core.policy._layers import find_file, overriding, read_layers
 from runguard_core.policy._mistakes import first_mistake
 from runguard_core.policy._schema import Assume, Degraded, PolicyFile, PriceTable
 from runguard_core.policy._turn_tables import turn_detectors
@@ -64,7 +64,11 @@ def load_policy(path: str | Path | None = None, environ: Mapping[str, str] | Non
     env = os.environ if environ is None else environ
     file = find_file(path, env)
     raw, environments = read_layers(file, env)
-    return checked(raw, str(file) if file is not None else "", environments)
+    try:
+        return checked(raw, str(file) if file is not None else "", environments)
+    except PolicyError as error:
+        variable = overriding(error.key, env)
+        raise PolicyError(file=variable or error.file, key=error.key, expected=error.expected) from None
 
 
 def checked(raw: Mapping[str, Any], name: str, environments: tuple[str, ...] = (), *, from_text: bool = False) -> Policy:

@@ -29,7 +29,8 @@ def open_store(url: str) -> Store:
         return SqliteStore(rest[1:])
     if scheme in {"redis", "rediss", "valkey", "postgres", "postgresql"}:
         raise StoreUnavailableError(url, f"{scheme} is not in this version", f"use {_SCHEMES}")
-    raise StoreUnavailableError(url, "not the URL of a store", f"expected {_SCHEMES}")
+    hint = f"; for a file: sqlite:///{Path(url).absolute()}" if not colon else ""
+    raise StoreUnavailableError(url, "not the URL of a store", f"expected {_SCHEMES}{hint}")
 
 
 def state_directory() -> Path:

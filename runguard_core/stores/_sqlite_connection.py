@@ -97,6 +97,8 @@ class Connections:
         return opened.connection
 
     def _open(self) -> _Opened:
+        if Path(self.path).is_dir():
+            raise StoreUnavailableError(self.path, "it is a folder", "name a file in it")
         exists = Path(self.path).exists() and Path(self.path).stat().st_size > 0
         if not exists:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -154,8 +156,8 @@ class Connections:
             yield  # type: ignore[unreachable,unused-ignore]
             return
         descriptor = self._local.opened.gate
-        self._queue(descriptor)
-        try:
+        try:  # from here on: an interrupt between taking the lock and the block would keep it
+            self._queue(descriptor)
             yield
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)

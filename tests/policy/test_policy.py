@@ -165,6 +165,15 @@ def test_every_mistake_is_named(tmp_path: Path, text: str, key: str, says: str) 
     assert ".toml" in caught.value.file
 
 
+def test_a_mistake_in_a_variable_names_the_variable(tmp_path: Path) -> None:
+    """The file is right."""
+    path = write(tmp_path, FULL)
+    for name, value in (("RUNGUARD_MODE", "off "), ("RUNGUARD_TIMEZONE", "Mars")):
+        with pytest.raises(PolicyError, match=f"^{name}: ") as caught:
+            load_policy(path, {name: value})
+        assert caught.value.file == name
+
+
 def test_a_mark_of_byte_order_is_no_mistake(tmp_path: Path) -> None:
     """Some editors write one."""
     assert load_policy(write(tmp_path, "\ufeffapp = 'marked'"), {}).content.app == "marked"

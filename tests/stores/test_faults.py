@@ -194,6 +194,15 @@ def test_a_user_without_a_home_gets_memory_and_the_way_out(monkeypatch: pytest.M
     guard.close()
 
 
+def test_a_folder_and_a_path_are_no_urls_and_the_way_is_named(tmp_path: Path) -> None:
+    """And nothing is left beside the folder."""
+    with pytest.raises(StoreUnavailableError, match="it is a folder"):
+        SqliteStore(str(tmp_path))
+    assert not Path(f"{tmp_path}.gate").exists()
+    with pytest.raises(StoreUnavailableError, match=f"for a file: sqlite:///{tmp_path}/l.db"):
+        open_store(str(tmp_path / "l.db"))
+
+
 @pytest.mark.parametrize("url", ["redis://localhost", "postgresql://x", "nonsense", "sqlite://x", "sqlite:///", "mysql://x"])
 def test_urls_that_name_no_store_here_say_what_does(url: str) -> None:
     """The sentence names the schemes."""
