@@ -15,6 +15,7 @@ from runguard_core.guard._preparing import draft_of, plan_of, price
 from runguard_core.guard._quoting import Priced, asked_by, output_cap
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import Unpriced
+from runguard_core.guard._setting_aside import set_aside
 from runguard_core.guard._turning import begin, check_turn
 from runguard_core.guard._unverified import after_fault, unverified, without_store
 from runguard_core.ids import new_id
@@ -83,7 +84,7 @@ def _reserve(engine: Engine, it: Candidate) -> Reservation:
         refusing.unpriced(engine, it, priced.unknown, plan.claims(asked), deny=engine.rules.unpriced is Unpriced.DENY)
     holds, draft = plan.holds(asked), draft_of(engine, it, priced)
     try:
-        result = engine.store.reserve(draft, holds, expires_at=it.at + engine.hold_time, owner=engine.owner)
+        result = set_aside(engine, it, draft, holds)
     except StoreError as error:
         return unverified(engine, it, error, priced, draft, holds)
     if isinstance(result, Refusal):
