@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from enum import StrEnum
@@ -26,6 +28,7 @@ from runguard_core.prices import read_price_list, use_price_list
 from runguard_core.stores import open_default, open_store, state_directory
 
 _log = logging.getLogger("runguard")
+_KEY_BYTES = 32
 _ATTRIBUTION = ("feature", "team", "owner", "agent", "user", "release")
 #: How each setting is read; settings that are not here are passed on as they are.
 _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -132,27 +135,41 @@ def secret_of(url: str) -> bytes:
     """The key of all digests: a file beside a file ledger (made on first use, mode 0600), chance for memory."""
     path = _beside(url)
     if path is None:
-        return secrets.token_bytes(32)
+        return secrets.token_bytes(_KEY_BYTES)
     try:
-        return _read_or_make(path)
+        return _read(path) or _make(path)
     except OSError:
-        return secrets.token_bytes(32)
+        return secrets.token_bytes(_KEY_BYTES)
 
 
 def _beside(url: str) -> Path | None:
     return Path(url.removeprefix("sqlite:///") + ".key") if url.startswith("sqlite:///") else None
 
 
-def _read_or_make(path: Path) -> bytes:
-    """Whoever creates the file first wins; everybody reads what is there."""
+def _read(path: Path) -> bytes | None:
+    """The key in the file; None where there is none, or what was left by a process that died while it wrote."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return bytes.fromhex(path.read_text("ascii").strip()) or secrets.token_bytes(32)
-    made = secrets.token_bytes(32)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(made.hex())
-    return made
+        return bytes.fromhex(path.read_text("ascii").strip()) or None
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _make(path: Path) -> bytes:
+    """A new key, whole from the first moment it is seen; of several processes the first wins, and all read what is there."""
+    descriptor, made = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_KEY_BYTES))
+        with contextlib.suppress(OSError):  # somebody was first, or the disk knows no links
+            os.link(made, path)  # unlike a rename it replaces nothing
+        found = _read(path)
+        if found is None:
+            os.replace(made, path)  # noqa: PTH105  whole or not at all
+            found = _read(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(made)  # noqa: PTH108  a name, no Path
+    return found or secrets.token_bytes(_KEY_BYTES)
 
 
 def price_file() -> Path:

@@ -22,7 +22,7 @@ class BudgetTable(Table):
     thresholds: list[float] = Field(default=[], description="shares of the limit that are announced, 0 to 1")
     landing: Amount | None = Field(default=None, description='kept for one last, tool-less answer: "2 %" or an amount')
     shared: bool = Field(default=False, description="counts all apps of the ledger together")
-    locked: bool = Field(default=False, description="files that extend this one may only lower the limit")
+    locked: bool = Field(default=False, description="files that extend this one may only lower the limit, and loosen no mode")
 
 
 class ToolTable(Table):
