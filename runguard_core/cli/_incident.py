@@ -38,7 +38,7 @@ def incident_command(
         digest = guard_on(opened, loaded, app_name).fingerprint
         events = opened.events()
         lines = [
-            json.dumps(incident_json(run, [event for event in events if event.run == run.run_id], digest), ensure_ascii=False)
+            json.dumps(incident_json(run, [event for event in events if event.run == run.run_id], digest))
             for run in recordings_of(calls, events, place=opened.url)
         ]
     _write(output, "".join(f"{line}\n" for line in lines))

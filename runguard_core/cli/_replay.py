@@ -104,7 +104,7 @@ def write_lines(played: Iterable[Played], *, only_stopped: bool, limit: int | No
     for one in played:
         if (one.stop is not None or not only_stopped) and (limit is None or count < limit):
             count += 1
-            sys.stdout.write(json.dumps(played_json(one), ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(played_json(one)) + "\n")
 
 
 @contextmanager

@@ -57,6 +57,13 @@ def test_no_name_gives_orders_or_breaks_json(ledger: Path, command: str) -> None
     json.loads(document)
 
 
+def test_an_incident_is_plain_text_too(ledger: Path) -> None:
+    """One JSON document a line."""
+    lines = run("incident", "[red]loud[/red]", "--store", f"sqlite:///{ledger}")
+    assert not ORDERS.search(lines)
+    assert [json.loads(line) for line in lines.splitlines()]
+
+
 def test_what_looks_like_markup_is_shown_as_it_is(ledger: Path) -> None:
     """And a picture's name stays a name."""
     text = run("sessions", "--store", f"sqlite:///{ledger}")
