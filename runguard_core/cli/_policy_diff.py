@@ -18,9 +18,17 @@ from runguard_core.cli._app import AppOption, Exit, JsonOption, StoreOption, err
 from runguard_core.cli._reading import SinceOption
 from runguard_core.cli._replay import KeepGoingOption, Skipped, TogetherOption, recordings
 from runguard_core.cli._replay_render import dollars_of
-from runguard_core.cli._replay_variants import Difference, Variant, difference_json, differences, play_variants, print_differences
+from runguard_core.cli._replay_variants import (
+    Difference,
+    Variant,
+    difference_json,
+    differences,
+    play_variants,
+    print_differences,
+    titled,
+)
 from runguard_core.cli._text import shown
-from runguard_core.policy import Change, Policy, changes, load_policy
+from runguard_core.policy import Change, Policy, changes
 from runguard_core.replay import Stop, sum_json
 
 #: The word for the ledger's own runs, instead of files.
@@ -75,13 +83,14 @@ def policy_diff(
     Example: [bold]runguard policy diff main.toml runguard.toml --replay runs.jsonl.gz --markdown[/]
     """
     with errors():
-        before, after, skipped = load_policy(old), load_policy(new), Skipped()
+        sides, skipped = titled((old, new)), Skipped()
+        before, after = (policy for _, policy in sides)
         found = changes(before, after)
         effect = None
         if replay:
             files = None if replay == [_LEDGER] else replay
             with recordings(files, skipped if keep_going else None, store, app_name, None, since) as runs:
-                variants = play_variants(runs, [(str(old), before), (str(new), after)], together=together)
+                variants = play_variants(runs, sides, together=together)
             effect = Effect(variants[0], variants[1], tuple(differences(*variants)))
         skipped.say()
         if markdown and not as_json:

@@ -11,7 +11,7 @@ from runguard_core.cli._text import shown
 from runguard_core.money import format_usd
 from runguard_core.replay import Played, ReplaySum, Tally, summed
 
-_ID_CHARS = 36
+_ID_CHARS = 35
 
 
 def print_played(console: Console, played: Sequence[Played], *, only_stopped: bool, limit: int) -> None:
@@ -35,10 +35,10 @@ def _print_runs(console: Console, rows: Sequence[Played]) -> None:
     table = Table(title="Runs, those that would have been stopped first", title_justify="left", box=None, pad_edge=False)
     table.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column("stop at", justify="right", no_wrap=True)
-    table.add_column("rule", overflow="fold", min_width=8)
+    table.add_column("rule", overflow="fold", min_width=14)
     for name in ("calls saved", "USD saved"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("well", no_wrap=True)
+    table.add_column("well", no_wrap=True, min_width=4)
     for one in rows:
         table.add_row(*_cells(one))
     console.print(table)

@@ -46,6 +46,12 @@ class Difference:
     new: Stop | None
 
 
+def titled(files: tuple[Path, Path]) -> list[tuple[str, Policy]]:
+    """Two policies under their files' names, or their whole paths where the names are the same."""
+    by_name = files[0].name != files[1].name
+    return [(file.name if by_name else str(file), load_policy(file)) for file in files]
+
+
 def play_variants(runs: Iterable[Recording], policies: Sequence[tuple[str, Policy]], *, together: bool) -> list[Variant]:
     """Play everything under every policy, with a bar for long work."""
     found, recordings = [Variant(title) for title, _ in policies], list(runs)
@@ -67,7 +73,7 @@ def differences(old: Variant, new: Variant) -> list[Difference]:
 
 def compare(runs: Iterable[Recording], files: tuple[Path, Path], *, together: bool, limit: int | None, as_json: bool) -> None:
     """Two policies side by side."""
-    variants = play_variants(runs, [(str(file), load_policy(file)) for file in files], together=together)
+    variants = play_variants(runs, titled(files), together=together)
     differing = differences(*variants)
     document = {
         "policies": [{"policy": one.title, **sum_json(one.sum)} for one in variants],
