@@ -12,7 +12,7 @@ from runguard_core.replay._recording import RecordedEvent, Recording
 #: Between events of a recording that carries no times at all.
 STEP = timedelta(seconds=1)
 #: At least so much passes between two events, so that each has an instant of its own.
-TICK = timedelta(milliseconds=1)
+TICK = timedelta(microseconds=2)
 #: Time zones differ by multiples of this.
 _ZONE_STEP_SECONDS = 900
 _LONGEST_SECONDS = 365 * 86400.0
@@ -36,7 +36,7 @@ def noon(day: datetime) -> datetime:
 def moments(recording: Recording, begin: datetime) -> list[Moment]:
     """An instant for every event, never going back.
 
-    Recorded stamps hold where there are some; events without one follow the event before by a millisecond. A recording
+    Recorded stamps hold where there are some; events without one follow right after the event before. A recording
     without any goes in steps of one second. An event whose begin and end were recorded lasts that long, beside others if need
     be; any other is over before the next one begins.
 
@@ -53,14 +53,16 @@ def moments(recording: Recording, begin: datetime) -> list[Moment]:
         starts.append(now)
     following = [*starts, None][1:]
     return [
-        Moment(start, _end(start, event.duration_seconds, None if at is not None else after))
+        Moment(start, _end(start, at, event.duration_seconds or 0.0, after))
         for start, after, at, event in zip(starts, following, given, recording.events, strict=True)
     ]
 
 
-def _end(start: datetime, seconds: float | None, following: datetime | None) -> datetime:
-    end = start + max(timedelta(seconds=min(seconds or 0.0, _LONGEST_SECONDS)), TICK / 2)
-    return end if following is None else min(end, following - TICK / 2)
+def _end(start: datetime, recorded: datetime | None, seconds: float, following: datetime | None) -> datetime:
+    """The end, counted from the recorded begin: where that had to be moved, the end does not move with it into the next event."""
+    lasted = timedelta(seconds=min(seconds, _LONGEST_SECONDS))
+    end = max(min(recorded or start, _LATEST) + lasted, start + TICK / 2)
+    return end if following is None or recorded is not None else min(end, following - TICK / 2)
 
 
 def _given(recording: Recording, begin: datetime) -> list[datetime | None]:
