@@ -17,6 +17,8 @@ from runguard_core.guard._engine import Engine
 from runguard_core.guard._recalling import recall
 
 _log = logging.getLogger("runguard")
+#: A tool without arguments, as models and frameworks write it: its calls are equal, there is nothing volatile about them.
+_NONE: tuple[object, ...] = ({}, "", "{}", "null")
 
 
 def check_loops(engine: Engine, it: Candidate, call: ToolCall) -> None:
@@ -28,7 +30,7 @@ def check_loops(engine: Engine, it: Candidate, call: ToolCall) -> None:
         if not it.caller.is_alone:
             recall(engine, watch, it.who)
     mark, sketch = read_call(call, engine.fingerprint, sketch=watch.reads_sketch)
-    step = it.step = Step(call.name, mark, sketch, turn=lane.turn_count, is_vague=sketch == "{}" and bool(call.arguments))
+    step = it.step = Step(call.name, mark, sketch, turn=lane.turn_count, is_vague=sketch == "{}" and call.arguments not in _NONE)
     for verdict in watch.before(step):
         act_on(engine, it, verdict)
     if it.state.is_probe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from runguard_core import events as ev
@@ -24,27 +25,37 @@ def stop_of(error: StoppedError, index: int, place: int) -> Stop:
     return Stop(index, error.rule, evidence, place)
 
 
-def heard(
-    said: Iterable[Event], run: str, stopped: Collection[str], starts: Sequence[datetime], numbers: Sequence[int]
-) -> tuple[Warn, ...]:
-    """The warnings of a run, in order.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was said of a run.
 
-    A run that its very last call tripped had nothing left to be refused: that is a warning, too.
+    Attributes:
+        warns: in order.
+        last_stop: the run was tripped by a call after which it made no other: it was stopped, and nothing was left to be refused.
+    """
+
+    warns: tuple[Warn, ...]
+    last_stop: Stop | None
+
+
+def heard(said: Iterable[Event], run: str, stopped: Collection[str], starts: Sequence[datetime], numbers: Sequence[int]) -> Heard:
+    """Bring events back to the recording.
 
     Args:
         said: events of its session. run: its id; its segments' are longer. stopped: runs of which a call was refused.
         starts: when each event of the recording was played, ascending; numbers: the events' own.
     """
-    found = []
+    warns, last_stop = [], None
     for event in said:
         its = event.run or ""
         if its != run and not its.startswith(f"{run}#"):
             continue
-        late_trip = event.kind == ev.RUN_TRIPPED and its not in stopped
-        if late_trip or (event.severity == ev.WARN and event.kind not in _NOT_OF_RUNS):
-            place = max(0, bisect_right(starts, event.at) - 1)
-            found.append(Warn(numbers[place], rule_of(event), event.message, event.kind in _OBSERVED))
-    return tuple(found)
+        place = max(0, bisect_right(starts, event.at) - 1)
+        if event.severity == ev.WARN and event.kind not in _NOT_OF_RUNS:
+            warns.append(Warn(numbers[place], rule_of(event), event.message, event.kind in _OBSERVED))
+        elif event.kind == ev.RUN_TRIPPED and its not in stopped and last_stop is None:
+            last_stop = Stop(numbers[place], rule_of(event), event.message, place + 1)
+    return Heard(tuple(warns), last_stop)
 
 
 def rule_of(event: Event) -> str:

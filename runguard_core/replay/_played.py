@@ -10,11 +10,11 @@ from runguard_core.money import usd_text
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The first call that would have been refused.
+    """The first call that would have been refused; or the last one, where it tripped the run and none came after it.
 
     Attributes:
         index: number of the event; rule: "repeat", ..., or "budget NAME"; evidence: one sentence.
-        place: how many events came before it.
+        place: how many events were let pass.
     """
 
     index: int

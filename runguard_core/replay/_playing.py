@@ -102,15 +102,21 @@ class _Playing:
                 saved += self._tally(event, place)
         self._settle_until(None)
         whole = sum((self._tally(event, place) for place, event in enumerate(recording.events)), Tally())
-        warns = heard(self._guard.store.events(session=self._caller.session), self._caller.run, self._stopped, self._starts,
+        said = heard(self._guard.store.events(session=self._caller.session), self._caller.run, self._stopped, self._starts,
                       [event.index for event in recording.events])  # fmt: skip
         for run in {self._caller.run_of(event) for event in recording.events}:
             self._guard.end_run(self._guard.rules.defaults.with_values(session=self._caller.session, run=run))
         return Played(
-            run_id=recording.run_id, event_count=len(recording.events), stop=self._stop, warns=warns, whole=whole, saved=saved,
+            run_id=recording.run_id,
+            event_count=len(recording.events),
+            stop=self._stop or said.last_stop,
+            warns=said.warns,
+            whole=whole,
+            saved=saved,
             stated_nanos=_stated(recording) if whole.untold_count and not whole.nanos else None,
-            dead_tail_nanos=dead_tail_nanos(beats_of_events(recording.events, self._costs)), went_well=recording.went_well,
-        )  # fmt: skip
+            went_well=recording.went_well,
+            dead_tail_nanos=dead_tail_nanos(beats_of_events(recording.events, self._costs)),
+        )
 
     def _is_refused(self, event: RecordedEvent, place: int) -> bool:
         """Whether it would not have happened; a call that is let pass is reserved and settled."""

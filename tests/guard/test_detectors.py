@@ -104,3 +104,12 @@ def test_a_detector_that_is_off_is_not_asked(make_guard: Any) -> None:
             session.reserve(ToolCall(name="f")).post(result="")
     assert ev.WOULD_TRIP not in kinds(guard)
     assert [event.facts["rule"] for event in guard.store.events() if event.kind == ev.LOOP_WARNING] == ["yours"]
+
+
+@pytest.mark.parametrize("arguments", [{}, "{}", "", "null"])
+def test_a_tool_without_arguments_loops_like_any_other(make_guard: Any, arguments: Any) -> None:
+    """However a model or a framework writes that there are none: nothing volatile was left out of them."""
+    guard = make_guard()
+    with guard.session("s") as session, pytest.raises(TrippedError, match="3rd time"):
+        for _ in range(4):
+            session.reserve(ToolCall(name="ping", arguments=arguments)).post(result="the very same long answer of this tool")

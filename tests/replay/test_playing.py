@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from runguard_core.replay import played_json
+import pytest
+
+from runguard_core import History, Severity, Step, Verdict
+from runguard_core.guard import rules_of
+from runguard_core.replay import play, played_json
 
 from .recorded import llm, played, run, tool
 
@@ -134,6 +140,47 @@ def test_a_model_without_a_price_is_refused_as_the_guard_would(tmp_path: Path) -
     assert found.stop is not None
     assert found.stop.rule == "unpriced"
     assert [warn.rule for warn in played(run(llm(model="house-model-7"))).warns] == ["unpriced"]
+
+
+def test_a_kill_switch_of_today_stops_nothing_of_the_past(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A replay asks no file and no ledger of this machine."""
+    (tmp_path / "stop").touch()
+    monkeypatch.setenv("RUNGUARD_KILL_FILE", str(tmp_path / "stop"))
+    monkeypatch.setenv("RUNGUARD_STORE", "sqlite:////nowhere/ledger.db")
+    assert played(run(llm(), tool("f", {}, "x"))).stop is None
+
+
+def test_calls_lie_beside_each_other_as_recorded(tmp_path: Path) -> None:
+    """What is set aside for calls in flight counts, as it did; hours later they are settled for what they cost."""
+    day = "2026-01-01T{:02}:00:00Z"
+    long = [llm(ts=day.format(hour), end_ts=day.format(23)) for hour in range(10, 14)]
+    policy = '[[budgets]]\nname = "run"\nlimit = "6k tokens"\nper = ["run"]'
+    beside, after = played(run(*long), policy, tmp_path), played(run(*[llm() for _ in range(4)]), policy, tmp_path)
+    assert beside.stop is not None
+    assert "pending 4" in beside.stop.evidence
+    assert after.stop is None
+
+
+@dataclass(frozen=True)
+class SecondCall:
+    """Speaks after the second call of a run."""
+
+    rule: str = "second"
+
+    def before(self, history: History, step: Step) -> Verdict | None:
+        return None
+
+    def after(self, history: History, step: Step) -> Verdict | None:
+        return Verdict(rule=self.rule, severity=Severity.STOP, evidence="two") if history.step_count == 2 else None
+
+
+@pytest.mark.parametrize(("more", "index", "saved_nanos"), [([], 1, 0), ([llm(), llm()], 2, 2 * CALL_NANOS)])
+def test_a_detector_that_speaks_after_a_call_refuses_the_next_one(more: list[Any], index: int, saved_nanos: int) -> None:
+    """Where there is none the run is stopped all the same, with nothing saved."""
+    rules = rules_of("test", (), mode="enforce", session_usd=None, daily_usd=None, detectors=(SecondCall(),))
+    [found] = play([run(tool("f", {}, "x"), tool("f", {}, "y"), *more)], rules)
+    assert found.stop is not None
+    assert (found.stop.index, found.stop.rule, found.saved.nanos, found.warns) == (index, "second", saved_nanos, ())
 
 
 def test_observed_rules_are_warnings_marked_as_observed(tmp_path: Path) -> None:
