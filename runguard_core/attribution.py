@@ -42,7 +42,7 @@ def _text(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-@value(kw_only=True)
+@value()
 class Attribution:
     """Who a call belongs to; None where nobody said.
 
@@ -81,24 +81,23 @@ class Attribution:
 
     def with_values(self, **values: Any) -> Attribution:
         """A copy with some dimensions set; None leaves a dimension as it is, tags are merged."""
-        merged: dict[str, Any] | None = None
+        merged: list[Any] | None = None
         for name, given in values.items():
             if given is None or (name == "tags" and not given):
                 continue
             if merged is None:
-                merged = dict(zip(_FIELDS, _ALL(self), strict=True))
+                merged = list(_ALL(self))
             if name == "tags":
-                merged["tags"] = merge_tags(self.tags, given)
-            else:
-                merged[name] = clean(given) if isinstance(given, str) else given
-        return self if merged is None else Attribution(**merged)
+                given = merge_tags(self.tags, given)  # noqa: PLW2901  cleaned
+            merged[_PLACES[name]] = clean(given) if isinstance(given, str) else given
+        return self if merged is None else Attribution(*merged)
 
 
 def in_turn(who: Attribution, turn: int | None, loop: int | None) -> Attribution:
     """The same owner in a turn and a tool loop. Made once per call, hence without `replace`, which costs twice as much."""
     return Attribution(
-        app=who.app, feature=who.feature, team=who.team, owner=who.owner, agent=who.agent, instance=who.instance,
-        user=who.user, session=who.session, run=who.run, turn=turn, loop=loop, release=who.release, tags=who.tags,
+        who.app, who.feature, who.team, who.owner, who.agent, who.instance, who.user, who.session, who.run, turn, loop,
+        who.release, who.tags,
     )  # fmt: skip
 
 
@@ -112,6 +111,7 @@ def merge_tags(
 
 
 _FIELDS = tuple([field.name for field in fields(Attribution)])
+_PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _ALL = attrgetter(*_FIELDS)
 #: Dimensions that are fields; everything else is the key of a tag.
 DIMENSIONS: frozenset[str] = frozenset(_FIELDS) - {"tags"}

@@ -124,10 +124,10 @@ class Guard(PlainCalls):
 
         What runs inside a tool belongs to the tool's run, whatever root of its own another framework sees there.
         """
-        session = current_session()
-        mine = session is not None and session._engine is self._engine  # noqa: SLF001  same package
-        start = session.attribution if session is not None and mine else self._engine.rules.defaults
-        tool = innermost_tool(self._engine)
+        session, engine = current_session(), self._engine
+        mine = session is not None and session._engine is engine  # noqa: SLF001  same package
+        start = session.attribution if session is not None and mine else engine.rules.defaults
+        tool = innermost_tool(engine)
         return start.with_values(**values) if tool is None else tool.with_values(**{**values, "run": None})
 
     def reserve(

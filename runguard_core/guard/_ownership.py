@@ -23,15 +23,11 @@ _MAX_OPEN = 64
 _OPEN: ContextVar[tuple[Reservation, ...]] = ContextVar("runguard_open_calls", default=())
 
 
-def _is_open(held: Reservation) -> bool:
-    return not held.settled and not held.is_abandoned
-
-
 def own(held: Reservation) -> None:
     """Let adapters further in know of a call."""
-    before = _OPEN.get()
-    still = tuple([one for one in before if _is_open(one)]) if before else ()
-    _OPEN.set((*still[-_MAX_OPEN:], held))
+    still = [one for one in _OPEN.get() if not one.settled and not one.is_abandoned]
+    still.append(held)
+    _OPEN.set(tuple(still[-_MAX_OPEN:]))
 
 
 def claim(engine: Engine, call: ModelCall, by: str, names: tuple[str, ...]) -> Reservation | None:
@@ -55,7 +51,7 @@ def claim(engine: Engine, call: ModelCall, by: str, names: tuple[str, ...]) -> R
 def innermost_tool(engine: Engine) -> Attribution | None:
     """Whose tool is running here: calls made inside it are its agent's, unless they say otherwise."""
     for held in reversed(_OPEN.get()):
-        if isinstance(held.call, ToolCall) and held.is_of(engine) and _is_open(held):
+        if not held.settled and isinstance(held.call, ToolCall) and not held.is_abandoned and held.is_of(engine):
             return held.attribution
     return None
 
