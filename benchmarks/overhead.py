@@ -1,6 +1,7 @@
 """What a guarded call costs in time: medians, paired and interleaved in one run on one machine.
 
-- reserve + post with one budget, and with five budgets and every detector, at call 100, 5,000 and 50,000; memory and SQLite
+- reserve + post with one budget, with five, and with five and every detector, at call 100, 5,000 and 50,000 (memory; SQLite beside
+  it), over the floor; stages, ten threads, bytes a call: `hot_path.py`, which also runs alone
 - a model call through its five detectors (made a turn, judged, begun, ended, judged) at call 100, 5,000 and 50,000: of one agent with
   small prompts, with large ones of a model with a price cliff, and of two agents that answer in turns
 - sizing a prompt of 10 and of 1,000 messages, first and again (sizes are remembered per message)
@@ -26,46 +27,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import hot_path
+from hot_path import FIVE
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 
-from runguard_core import Budget, Guard, Messages, ModelCall, Outcome, PromptPart, ToolCall, Turn, Usage
+from runguard_core import Guard, Messages, Outcome, PromptPart, ToolCall, Turn, Usage
 from runguard_core.detectors import RunTurns, TurnWatch, default_turn_detectors
 from runguard_core.prices import PriceBook, PriceOverride
 from runguard_langchain import RunGuardCallbackHandler
 from runguard_langchain._translate import as_mapping
 
-CALL = ModelCall(model="gpt-4o-mini", provider="openai", parts=(PromptPart("user", 400),), max_output_tokens=500)
-USAGE = Usage(input_tokens=100, output_tokens=50)
-FIVE = [
-    Budget("1000000 USD", per=["session"]), Budget("1000000 USD", period="day"), Budget("1000000 USD", per=["feature"], period="month"),
-    Budget("900000000 tokens", per=["session"]), Budget("90000000 calls", per=["session"]),
-]  # fmt: skip
 
-
-def reserve_and_post(guard: Guard, marks: list[int], window: int, *, tools: bool) -> dict[str, float]:
-    """Median microseconds of a model call (and, with detectors, of a tool call beside it) around each mark."""
+def tool_calls(marks: list[int], window: int = 100) -> dict[str, float]:
+    """Median microseconds of a guarded tool call with every detector on, five budgets, around each mark; memory."""
     found = {}
-    with guard.session("bench", agent="bench") as session:
+    with Guard(app="tools", store="memory://", budgets=FIVE) as guard, guard.session("bench", agent="bench") as session:
         done = 0
         for mark in marks:
-            while done < mark - window:
-                session.reserve(CALL).post(USAGE)
-                done += 1
-            samples, tool_samples = [], []
-            for index in range(window):
+            samples = []
+            while done < mark + window:
                 start = time.perf_counter_ns()
-                session.reserve(CALL).post(USAGE)
-                middle = time.perf_counter_ns()
-                if tools:
-                    session.reserve(ToolCall(name="search", arguments={"q": index})).post()
-                    tool_samples.append(time.perf_counter_ns() - middle)
-                samples.append(middle - start)
+                session.reserve(ToolCall(name="search", arguments={"q": done})).post()
+                samples.append(time.perf_counter_ns() - start)
                 done += 1
-            found[f"model call {mark}"] = statistics.median(samples) / 1000
-            if tools:
-                found[f"tool call {mark}"] = statistics.median(tool_samples) / 1000
+            found[f"call {mark}"] = statistics.median(samples[-window:]) / 1000
     return found
 
 
@@ -91,29 +78,23 @@ def store_alone(store: Any) -> float:
 
 
 def guards(folder: Path) -> dict[str, Any]:
-    """Reserve + post in memory and in SQLite."""
+    """Reserve + post in memory (with stages, threads and bytes a call) and in SQLite."""
     from runguard_core.stores import MemoryStore, SqliteStore
 
     marks = [100, 5000, 50_000]
-    memory = [{"store": "memory://"}, {"store": f"sqlite:///{folder / 'l.db'}"}]
-    result: dict[str, Any] = {
-        "store alone, 1 hold": {"memory": store_alone(MemoryStore()), "sqlite": store_alone(SqliteStore(str(folder / "s.db")))}
+    sqlite = {
+        name: hot_path.at_marks(settings, [100, 2000], store=f"sqlite:///{folder / name.replace(' ', '-')}.db")
+        for name, settings in hot_path.SETTINGS.items()
     }
-    for settings in memory:
-        kind = settings["store"].partition(":")[0]
-        some = marks if kind == "memory" else [100, 2000]
-        one = Guard(app="one", budgets=FIVE[:1], detectors=(), **settings)
-        result[f"{kind}, 1 budget"] = reserve_and_post(one, some, 100, tools=False)
-        one.close()
-        five = Guard(app="five", budgets=FIVE, **settings)
-        result[f"{kind}, 5 budgets and detectors"] = reserve_and_post(five, some, 100, tools=True)
-        five.close()
-    return result
+    return {
+        "store alone, 1 hold": {"memory": store_alone(MemoryStore()), "sqlite": store_alone(SqliteStore(str(folder / "s.db")))},
+        "memory": hot_path.measured(marks), "memory, tool calls": tool_calls([100, 2000]), "sqlite": sqlite,
+    }  # fmt: skip
 
 
 def turns() -> dict[str, float]:
     """Median microseconds of the model side's detectors, without the guard around them; the stopwatch itself is in it."""
-    at, answer = datetime.now(UTC), Outcome(usage=USAGE, tool_names=("search",))
+    at, answer = datetime.now(UTC), Outcome(usage=Usage(input_tokens=100, output_tokens=50), tool_names=("search",))
     cheap = PriceBook().rates("gpt-4o-mini", "openai", at)
     cliff = dataclasses.replace(cheap, context_window_tokens=10**9, tiers=((10**8, cheap.base),))
     shapes = {
@@ -300,7 +281,10 @@ def main() -> int:
             "reserve + post, us": guards(Path(folder)), "turns, us": turns(), "sizing, us": sizing(), "langchain invoke, us": langchain(),
             "litellm completion, us": litellm_calls(), "llamaindex complete, us": llama_index_calls(), "import, ms": importing(),
         }  # fmt: skip
-    print(json.dumps(result, indent=1) if as_json else "\n".join(f"{k}: {json.dumps(v, indent=1)}" for k, v in result.items()))
+    if as_json:
+        print(json.dumps(result, indent=1))
+    else:
+        hot_path.show(hot_path.flat(result))
     return 0
 
 

@@ -7,6 +7,7 @@ share their chance and count in its last ten bits, so that most of them cost a c
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 
@@ -39,7 +40,7 @@ def new_id() -> str:
 def _open_block(millis: int) -> str:
     """The first id of a new block, which sorts behind every block before it."""
     global _block, _last  # noqa: PLW0603  one sequence a process is what makes ids of one millisecond sort
-    number = millis << 80 | int.from_bytes(os.urandom(10), "big")
+    number = millis << 80 | _chance.getrandbits(80)
     with _lock:
         if number <= _last:
             number = _last + (1 + (number & 0xFFFF) << _ENDING_BITS)
@@ -56,11 +57,14 @@ def encode_id(number: int) -> str:
 
 
 def _forget_block() -> None:
-    """The child of a fork shares no block with its parent, else both would hand out the same ids; nor a lock that is held."""
+    """The child of a fork shares no block and no chance with its parent, else both would make the same ids; nor a held lock."""
     global _block, _lock
     _block, _lock = _Block(-1, 0), threading.Lock()
+    _chance.seed()
 
 
+#: Of our own, seeded by the system: a program that seeds `random` for its own ends must not make two processes alike.
+_chance = random.Random()  # noqa: S311  ids must not repeat; nobody is kept from guessing them
 _last = 0
 _lock = threading.Lock()
 _block = _Block(-1, 0)

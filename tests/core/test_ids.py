@@ -35,15 +35,22 @@ def test_text_sorts_like_the_number(one: int, other: int) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_a_forked_child_makes_ids_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parent and child begin with the same memory in the same millisecond, and share no id all the same."""
-    monkeypatch.setattr("time.time_ns", lambda: 10**18)
+    """Parent and child begin with the same memory in the same millisecond, and share no id then or in the next one."""
+    clock = [10**18]
+    monkeypatch.setattr("time.time_ns", lambda: clock[0])
+
+    def some() -> list[str]:
+        now = [new_id() for _ in range(25)]
+        clock[0] += 10**6
+        return now + [new_id() for _ in range(25)]
+
     new_id()
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:  # pragma: no cover - the child
-        os.write(writing, " ".join(new_id() for _ in range(50)).encode())
+        os.write(writing, " ".join(some()).encode())
         os._exit(0)
-    mine = {new_id() for _ in range(50)}
+    mine = set(some())
     os.waitpid(pid, 0)
     theirs = set(os.read(reading, 10_000).decode().split())
     os.close(reading), os.close(writing)
