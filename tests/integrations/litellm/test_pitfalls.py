@@ -14,7 +14,7 @@ import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
 from runguard_core import Attribution, Budget, Guard, StoppedError
-from runguard_core.testing import Reply
+from runguard_core.testing import FakeProvider, Reply
 from runguard_litellm import RunGuardLogger, uninstall
 from tests.integrations.conftest import Serve
 from tests.integrations.ledger import calls, states, tokens
@@ -102,20 +102,28 @@ def test_l04_a_routers_provider_budget_never_limits_sync_calls_and_is_late_for_a
     assert provider.request_count == 5
 
 
-@pytest.mark.parametrize("how", ["replaced", "reset"])
-def test_l05_a_program_that_sets_litellms_callbacks_drops_a_logger(how: str, guarded: Guarded, serve: Serve) -> None:
-    """We are back with the next call: gate, usage and failures."""
-    provider, guard = serve([Reply(status=500), Reply(input_tokens=100, output_tokens=20)]), guarded()
-    if how == "replaced":
-        litellm.callbacks = []
-        litellm.input_callback = []
-    else:
-        litellm.logging_callback_manager._reset_all_callbacks()
+def _is_back(guard: Guard, provider: FakeProvider) -> None:
+    """With the next call: gate, usage and failures."""
     with pytest.raises(litellm.exceptions.InternalServerError):
         litellm.completion(**openai(provider))
     litellm.completion(**openai(provider))
     assert states(guard) == ["posted", "voided"]
     assert tokens(guard) == (100, 20)
+
+
+def test_l05_a_program_that_sets_litellms_callbacks_drops_a_logger(guarded: Guarded, serve: Serve) -> None:
+    """We are back with the next call."""
+    provider, guard = serve([Reply(status=500), Reply(input_tokens=100, output_tokens=20)]), guarded()
+    litellm.callbacks = []
+    litellm.input_callback = []
+    _is_back(guard, provider)
+
+
+def test_l06_a_reset_of_all_callbacks_removes_a_logger(guarded: Guarded, serve: Serve) -> None:
+    """We are back with the next call."""
+    provider, guard = serve([Reply(status=500), Reply(input_tokens=100, output_tokens=20)]), guarded()
+    litellm.logging_callback_manager._reset_all_callbacks()
+    _is_back(guard, provider)
 
 
 def test_l07_callbacks_given_with_a_call_stay_for_the_whole_process(guarded: Guarded, serve: Serve) -> None:

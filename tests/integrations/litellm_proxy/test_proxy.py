@@ -181,3 +181,16 @@ def test_p10_the_proxys_log_has_no_traceback_of_ours(gateway: Gateway) -> None:
     log = gateway.log.read_text()
     assert "RunGuard could not" not in log
     assert "TypeError" not in log
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/v1/responses", {"input": "hi"}), ("/v1/messages", {"model": "claude", "max_tokens": 30})],
+    ids=["responses", "messages"],
+)  # fmt: skip
+def test_p12_what_a_hook_sets_in_the_metadata_is_lost_on_some_routes(path: str, body: dict[str, Any], gateway: Gateway) -> None:
+    """We set nothing there: a call is known by itself, its owner is read where the request comes in."""
+    session = f"known by itself {path}"
+    gateway.post(path, session=session, headers={"x-litellm-customer-id": "ada", "x-litellm-tags": "region=eu"}, **body)
+    _settled(gateway, session, 1)
+    (call,) = gateway.calls(session)
+    assert (call.attribution.user, dict(call.attribution.tags)["region"]) == ("ada", "eu")

@@ -20,7 +20,7 @@ from llama_index.core.instrumentation.dispatcher import instrument_tags
 from llama_index.core.tools import FunctionTool
 
 from runguard_core import Budget, StoppedError
-from runguard_core.testing import Reply
+from runguard_core.testing import Reply, ToolUse
 from runguard_llama_index import instrument, uninstrument
 from tests.integrations.conftest import Serve
 from tests.integrations.ledger import calls, certainty, tokens
@@ -162,6 +162,25 @@ def test_i08_workflows_before_2_14_hang_on_what_is_no_exception(guarded: Guarded
     provider, _ = serve(), guarded(budgets=[Budget("0 calls", period="lifetime")])
     with pytest.raises(StoppedError):
         asyncio.run(_run(FunctionAgent(tools=[LOOKUP], llm=openai(provider), name="planner")))
+
+
+def test_i24_only_a_base_exception_leaves_parallel_tools_at_once(guarded: Guarded, serve: Serve) -> None:
+    """Ours is none, for the sake of older workflows: the sibling ends, nothing more is sent, no task is left."""
+    asks = tuple(ToolUse("lookup", {"q": q}) for q in "ab")
+    provider, guard = serve(lambda request: Reply(tool_calls=asks)), guarded(budgets=[Budget("2 calls", per=["run"])])
+    llm = openai(provider)
+
+    async def lookup(q: str = "x") -> str:
+        """Ask the model."""
+        return str(await llm.acomplete(q))
+
+    async def main() -> set[Any]:
+        with pytest.raises(StoppedError):
+            await _run(FunctionAgent(tools=[FunctionTool.from_defaults(async_fn=lookup)], llm=llm, name="planner"))
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(main()) == set()
+    assert provider.request_count == 2 == len(calls(guard))
 
 
 def test_i17_tags_of_llamaindex_replace_each_other_and_stay_out_of_threads(guarded: Guarded, serve: Serve) -> None:
