@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import langchain_anthropic.chat_models
 import pytest
 import vcr
 from langchain_anthropic import ChatAnthropic
@@ -19,6 +21,8 @@ from runguard_langchain import activate
 from tests.integrations.ledger import calls
 
 OURS = Path(__file__).parents[3] / "cassettes" / "http" / "langchain"
+#: Older clients of Anthropic drop how much of an answer was thinking; it costs the same.
+HANDS_ON_THINKING = "thinking_tokens" in inspect.getsource(langchain_anthropic.chat_models)
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 
 
@@ -60,7 +64,7 @@ def anthropic_usage(raw: dict[str, Any]) -> Usage | None:
     return Usage(
         input_tokens=raw["input_tokens"] + read + written, output_tokens=raw["output_tokens"], cache_read_input_tokens=read,
         cache_creation_input_tokens=written, cache_creation_1h_input_tokens=(raw.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0,
-        reasoning_output_tokens=(raw.get("output_tokens_details") or {}).get("thinking_tokens") or 0,
+        reasoning_output_tokens=((raw.get("output_tokens_details") or {}).get("thinking_tokens") or 0) * HANDS_ON_THINKING,
     )  # fmt: skip
 
 
