@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from runguard_core import Guard, Hook, load_policy
+from runguard_core import Guard, Hook
 
 if find_spec("litellm") is None:
     raise ImportError("runguard_litellm needs LiteLLM: pip install 'runguard-core[litellm]'")
@@ -39,6 +39,7 @@ def __getattr__(name: str) -> object:
     """What imports LiteLLM is imported on first use."""
     if name not in {"RunGuardLogger", "proxy"}:
         raise AttributeError(name)
+    from runguard_core import load_policy  # noqa: PLC0415  takes its time, and only the proxy needs it
     from runguard_litellm._hooks import RunGuardLogger  # noqa: PLC0415
 
     return RunGuardLogger if name == "RunGuardLogger" else globals().setdefault(name, RunGuardLogger(load_policy().guard()))
