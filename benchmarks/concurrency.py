@@ -90,7 +90,7 @@ def quote_of(cell: Cell, guard: Guard) -> int:
     rates = guard.rules.prices.rates(MODEL, None, guard._engine.clock.now())
     if cell.quote == "bound":
         return quote_bound(a_call(cell), rates, learned.lesson("", MODEL).output_tokens).nanos or 0
-    return quote_expected(a_call(cell), rates, learned, "").nanos or 0
+    return quote_expected(a_call(cell), rates, learned.lesson("", MODEL)).nanos or 0
 
 
 def body_of(limit: int | None) -> dict[str, Any]:
