@@ -85,11 +85,14 @@ class OpenCalls:
     # -- before -----------------------------------------------------------------------------------------------------
 
     def repeated(self, key: Hashable, group: Hashable) -> Reservation | None:
-        """The failed attempt that a call about to be made repeats: the last one of its group or its id. Asked once."""
+        """The failed attempt that a call about to be made repeats: the last one of its group or its id. Asked once.
+
+        A call of that id that is still open counts as sent from now on: nobody can tell the requests of the two apart.
+        """
         before = self._failed.pop(group, None)
         held = self._open.get(key)
         if held is not None and not held.is_over:
-            held.is_sent = True  # two calls under one id of the program's: nobody can tell their requests apart
+            held.is_sent = True
         return before or (held.reservation if held is not None and held.is_over else None)
 
     def reserve(
