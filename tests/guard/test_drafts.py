@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 
 from runguard_core import Budget, CallFilter, ModelCall, Outcome, OutcomeKind, PromptPart, RefusedError, ToolCall, Usage
+from runguard_core.detectors import Turn
 from runguard_core.errors import StoreUnavailableError
+from runguard_core.guard._callers import Caller
+from runguard_core.guard._runs import Lane, RunState
 from runguard_core.stores import MemoryStore
 
 from .clock import FakeClock
@@ -21,6 +25,11 @@ CALL = ModelCall(model="cent", parts=(PromptPart("user", 40), PromptPart("tool:x
 
 class Arguments(dict[str, Any]):
     """Arguments whose end can be seen."""
+
+
+def parts_of_runs() -> int:
+    """How many of them there are, garbage included."""
+    return sum(isinstance(one, (RunState, Lane, Caller, Turn)) for one in gc.get_objects())
 
 
 def played(make_guard: Any, store: str) -> Any:
@@ -101,6 +110,21 @@ def test_a_raised_limit_holds_for_the_very_next_call(make_guard: Any) -> None:
         session.raise_limit("0.05 USD", budget="b")
         for _ in range(2):
             session.reserve(CALL).post(ONE)
+
+
+def test_a_run_that_is_over_leaves_nothing_to_the_collector(make_guard: Any) -> None:
+    """What a run's parts know of each other is let go at its end: a program of many short runs makes no garbage."""
+    guard = make_guard(prices=CENT)
+    gc.collect()
+    gc.disable()
+    try:
+        before = parts_of_runs()
+        with guard.session("s", agent="a") as session:
+            session.reserve(CALL).post(ONE)
+            assert parts_of_runs() > before
+        assert parts_of_runs() == before
+    finally:
+        gc.enable()
 
 
 def test_a_budget_by_turn_starts_anew_with_every_turn(make_guard: Any) -> None:
