@@ -216,7 +216,8 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
     def _reserve(self, node: Run, call: Any, about: Mapping[str, Any], partial: Any) -> None:
         who = self._tree.who(node, translate.attribution(about.get("metadata") or {}))
         try:
-            node.call = OpenCall(self.guard.reserve(call, who, call_id=str(node.key), by="langchain"), node.key)
+            call_id = node.run if node.is_run and node.run is not None else str(node.key)  # a root is named by its id
+            node.call = OpenCall(self.guard.reserve(call, who, call_id=call_id, by="langchain"), node.key)
         except StoppedError as error:
             node.is_run = False  # a call that was not made ends nothing
             self._tree.leave(node.key)

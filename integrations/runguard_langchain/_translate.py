@@ -30,17 +30,19 @@ ADVICE = {"runguard": "advice"}
 
 def as_mapping(message: Any) -> dict[str, Any]:
     """A message in OpenAI's format."""
-    role, calls = _ROLES.get(message.type, message.type), getattr(message, "tool_calls", None) or ()
+    said = vars(message)  # a message is not asked for what it may not have: pydantic's answer to that is dear
+    role, calls = _ROLES.get(message.type, message.type), said.get("tool_calls") or ()
     return {
         "role": "advice" if is_advice(message) else role, "content": message.content, "name": message.name,
         "tool_calls": [{"id": call.get("id"), "name": call["name"], "arguments": call["args"]} for call in calls],
-        "tool_call_id": getattr(message, "tool_call_id", None),
+        "tool_call_id": said.get("tool_call_id"),
     }  # fmt: skip
 
 
 def is_advice(message: Any) -> bool:
     """Whether RunGuard put the message into the prompt."""
-    return bool(ADVICE.items() <= message.additional_kwargs.items())
+    about = message.additional_kwargs
+    return bool(about) and bool(ADVICE.items() <= about.items())
 
 
 def model_call(
@@ -113,6 +115,8 @@ def completed(response: Any, first_usage: Mapping[str, Any] | None = None, *, is
     is_short = usage is not None and (usage.input_tokens == 0 or (is_anthropic_stream and _lacks_cache(raw)))
     if is_short and usage is not None and first is not None and first.get("input_tokens"):
         usage, is_short = _completed_by(first, usage), False
+    if usage is outcome.usage and outcome.usage_complete is not is_short:
+        return outcome
     return replace(outcome, usage=usage, usage_complete=not is_short)
 
 

@@ -13,6 +13,8 @@ _ORIGINS = {"developer": "system", "model": "assistant", "human": "user", "ai": 
 _MEDIA = frozenset(
     {"image", "image_url", "input_image", "audio", "input_audio", "file", "input_file", "video", "video_url", "document", "media"}
 )
+#: Roles whose messages, when they are a text, are nothing else.
+_PLAIN = frozenset({"user", "human", "system", "developer", "assistant", "ai"})
 _NO_TEXT = frozenset({"type", "id", "index", "cache_control"})
 
 
@@ -64,7 +66,7 @@ def read_prompt(
     is_result = False
     items = prompt if isinstance(prompt, (list, tuple)) else [prompt]
     for item in [{"role": "system", "content": system}, *items] if system else items:
-        is_object = messages is not None and not isinstance(item, (str, Mapping))
+        is_object = messages is not None and type(item) is not dict and not isinstance(item, (str, Mapping))
         found = messages.measure(item, asked) if is_object and messages is not None else measure(item, asked)
         asked.update(found.asked)
         is_result = is_result if found.is_result is None else found.is_result
@@ -85,6 +87,10 @@ def read_prompt(
 
 def measure(item: Any, asked: Mapping[str, str]) -> Message:
     """One message as a mapping, or a text of the user's."""
+    if type(item) is dict and isinstance(text := item.get("content"), str):
+        role = str(item.get("role"))
+        if role in _PLAIN and not item.get("tool_calls") and item.get("type") is None:
+            return Message(((_ORIGINS.get(role, role), *read_size(text)),), {}, False)
     mine: dict[str, str] = {}
     sums: dict[str, tuple[int, int, int]] = {}
     for origin, content in _pieces(item, asked, mine):

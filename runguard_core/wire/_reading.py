@@ -9,6 +9,8 @@ from typing import Any
 
 def read(value: Any, key: str) -> Any:
     """A field of a mapping or an object; None when missing."""
+    if value is None or type(value) is dict:  # nearly always; asking whether something is a mapping is dear
+        return None if value is None else value.get(key)
     return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
 
 

@@ -7,6 +7,12 @@ from typing import Any
 from runguard_core.usage import Usage
 from runguard_core.wire._reading import read
 
+#: Where a report may say more than two totals.
+_DETAILS = frozenset({
+    "prompt_tokens_details", "input_tokens_details", "input_token_details", "completion_tokens_details", "output_tokens_details",
+    "output_token_details", "cache_read_input_tokens", "cache_creation", "cache_creation_input_tokens",
+})  # fmt: skip
+
 
 def read_usage(raw: Any) -> Usage | None:
     """Usage as OpenAI (inclusive) or Anthropic (cache beside the input) report it; None for none, and for all zeros.
@@ -16,6 +22,9 @@ def read_usage(raw: Any) -> Usage | None:
     """
     if raw is None:
         return None
+    asked, answered = _count(raw, "prompt_tokens", "input_tokens"), _count(raw, "completion_tokens", "output_tokens")
+    if type(raw) is dict and _DETAILS.isdisjoint(raw):
+        return Usage(input_tokens=asked, output_tokens=answered) if asked or answered else None
     given = read(raw, "prompt_tokens_details") or read(raw, "input_tokens_details") or read(raw, "input_token_details")
     made = read(raw, "completion_tokens_details") or read(raw, "output_tokens_details") or read(raw, "output_token_details")
     cached = _count(given, "cached_tokens", "cache_read") or _count(raw, "cache_read_input_tokens")
@@ -25,10 +34,10 @@ def read_usage(raw: Any) -> Usage | None:
     by_age_sum = _count(by_age, "ephemeral_5m_input_tokens") + hour
     written = max(_count(raw, "cache_creation_input_tokens"), by_detail, by_age_sum)
     is_beside = read(raw, "prompt_tokens") is None and given is None
-    asked = _count(raw, "prompt_tokens", "input_tokens") + (cached + written if is_beside else 0)
+    asked += cached + written if is_beside else 0
     usage = Usage(
         input_tokens=asked,
-        output_tokens=_count(raw, "completion_tokens", "output_tokens"),
+        output_tokens=answered,
         cache_read_input_tokens=min(cached, asked),
         cache_creation_input_tokens=min(written, asked),
         cache_creation_1h_input_tokens=min(hour, asked),
@@ -42,6 +51,8 @@ def read_usage(raw: Any) -> Usage | None:
 
 
 def _count(value: Any, *keys: str) -> int:
+    if value is None:
+        return 0
     for key in keys:
         found = read(value, key)
         if isinstance(found, int) and not isinstance(found, bool) and found > 0:
