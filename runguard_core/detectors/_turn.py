@@ -116,7 +116,7 @@ class Turn:
         """Place it behind the turn before: its tokens are those of that one and what its new characters will add."""
         self.strand, self.previous = strand, strand.last
         previous = strand.last
-        if previous is None or not previous.is_measured or previous.model != self.model or not self.chars:
+        if previous is None or not previous.is_measured or previous.model != self.model or not self.chars or self.has_media:
             return
         added = (self.chars - previous.chars) * self.input_tokens // self.chars
         self.tokens, self.is_measured = max(1, previous.tokens + added), True

@@ -114,10 +114,8 @@ class Handoffs:
         self.agent, self._is_new, self._handed, self._repeated, self._asked = agent, False, False, False, ()
 
     def finish(self, turn: Turn) -> None:
-        """An answer came."""
-        if turn.agent != self.agent:
-            self._is_new = True  # two agents at work at the same time
-        elif turn.tool_names:
+        """An answer came. Of another agent than the visit's it changes nothing: the two were at work together, so the visit is new."""
+        if turn.tool_names:
             self._asked = turn.tool_names
         elif turn.answer_mark is not None and turn.answer_mark in self._answers:
             self._repeated = True

@@ -39,7 +39,7 @@ class Overflow(TurnDetector):
         window = turn.window_tokens(self.window_tokens)
         if window is None or needed < self.warn_ratio * window or not turn.is_chat:
             return None
-        if is_disproved(window, turn.previous) or (needed <= window and turns.run.is_said(self.rule)):
+        if turn.has_media or is_disproved(window, turn.previous) or (needed <= window and turns.run.is_said(self.rule)):
             return None
         slack = _MEASURED_SLACK_RATIO if turn.is_measured else _ESTIMATED_SLACK_RATIO
         is_over = needed > slack * window

@@ -57,7 +57,7 @@ def end_turn(engine: Engine, it: Candidate, outcome: Outcome) -> None:
 def turn_of(engine: Engine, it: Candidate, call: ModelCall, priced: Priced) -> Turn:
     """The call as detectors see it. A bound quote is no projection: then the prompt is estimated as for an expected one."""
     quote = priced.quote
-    tokens, answer = quote.input_tokens, quote.output_tokens
+    tokens, answer = quote.input_tokens, quote.output_tokens // max(1, call.choice_count)
     if engine.rules.quote is QuoteMode.BOUND:
         chars, message_count = call.prompt_size
         tokens = int(chars * priced.lesson.inputs.tokens_per_char) + framing_tokens(message_count)

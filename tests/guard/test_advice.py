@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from runguard_core import Budget, ModelCall, PromptPart, ToolCall, Usage
+from runguard_core import Budget, ModelCall, PromptPart, Severity, ToolCall, Usage
 from runguard_core import events as ev
 
 from .spending import CENT, ONE
+from .test_detectors import Said
 
 
 def search(session: Any, times: int = 2) -> None:
@@ -70,3 +71,13 @@ def test_outside_of_a_run_there_is_nothing_to_say(make_guard: Any) -> None:
     guard = make_guard(advise=True)
     assert guard.advice() is None
     assert guard.advice(guard.attribution(run="never seen")) is None
+
+
+def test_what_is_said_again_is_not_told_again(make_guard: Any) -> None:
+    """A detector that warns after every call is announced once a run, and told once."""
+    guard = make_guard(advise=True, detectors=(Said(Severity.WARN),))
+    with guard.session("s") as session:
+        search(session)
+        assert guard.advice() is not None
+        search(session)
+        assert guard.advice() is None

@@ -11,6 +11,7 @@ from runguard_core import (
     Outcome,
     OutcomeKind,
     PromptPart,
+    ToolCall,
     TrippedError,
     Turn,
     TurnDetector,
@@ -20,6 +21,7 @@ from runguard_core import (
 )
 from runguard_core import events as ev
 from runguard_core.detectors import Overflow, RateLimit, Severity
+from runguard_core.errors import StoreUnavailableError
 
 from .clock import FakeClock
 from .spending import kinds
@@ -153,3 +155,49 @@ def test_a_stop_after_a_call_refuses_the_next_one(make_guard: Any) -> None:
         with pytest.raises(TrippedError, match="gpt-4 was asked"):
             session.reserve(prompt(100))
     assert kinds(guard).count(ev.RUN_TRIPPED) == 1
+
+
+def hand_over(session: Any, agent: str, to: str, found: str) -> None:
+    """An agent looks something up and hands over."""
+    turn = session.reserve(prompt(100), agent=agent)
+    turn.post(Usage(input_tokens=100, output_tokens=5), tool_names=("search", f"transfer_to_{to}"))
+    session.reserve(ToolCall(name="search", arguments={"q": found}), agent=agent).post(result=f"found {found}")
+    session.reserve(ToolCall(name=f"transfer_to_{to}"), agent=agent).post(result="transferred")
+
+
+def test_agents_that_find_something_before_they_hand_over_pass(make_guard: Any) -> None:
+    """What tools answered in the run decides, whoever called them; the same answers again decide otherwise."""
+    guard = make_guard(detectors=())
+    with guard.session("s") as session:
+        for index in range(10):
+            hand_over(session, "triage", "billing", f"page {index}")
+            hand_over(session, "billing", "triage", f"bill {index}")
+    assert kinds(guard) == []
+    with guard.session("other") as session, pytest.raises(TrippedError, match="they only handed over"):
+        for _ in range(10):
+            hand_over(session, "triage", "billing", "page")
+            hand_over(session, "billing", "triage", "bill")
+
+
+def test_a_call_that_passed_without_the_ledger_is_in_no_history(make_guard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was let pass unseen; its end must not be counted either."""
+    guard = make_guard(on_store_error="admit")
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailableError("memory://", "gone")
+
+    with guard.session("s") as session:
+        with monkeypatch.context() as patch:
+            patch.setattr(guard.store, "reserve", fail)
+            held = session.reserve(prompt(100))
+        held.post(Usage(input_tokens=100, output_tokens=5))
+        assert held._it.state.turns._pending_count == 0
+
+
+def test_what_a_frameworks_cache_answers_is_no_count_of_the_provider(make_guard: Any) -> None:
+    """The usage in it is of an older call."""
+    guard = make_guard()
+    with guard.session("s") as session:
+        held = session.reserve(prompt(100))
+        held.settle(Outcome(from_cache=True, usage=Usage(input_tokens=7000, output_tokens=1)))
+        assert held._it.turn_seen.counted_tokens is None

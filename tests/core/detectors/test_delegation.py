@@ -121,3 +121,12 @@ def test_memory_is_bounded() -> None:
     assert len(handoffs._results) <= 2048
     assert len(handoffs._answers) <= 2048
     assert len(handoffs._users) <= 256
+
+
+def test_a_call_of_somebody_without_a_name_makes_them_parallel_too() -> None:
+    """While it is under way nobody can tell who hands over to whom."""
+    found = Play([Delegation()])
+    watch, turn = TurnWatch(found.by, found.run), found.turn(Prompt({"user": 1}, agent=None))
+    watch.before(turn)
+    watch.begin(turn)
+    assert found.all(PAIR * 9).said == []

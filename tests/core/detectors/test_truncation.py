@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from runguard_core.calls import Outcome
 from runguard_core.detectors import Severity, Truncation
 from tests.core.detectors.turns import Play, Prompt, loop, refused
 
@@ -145,3 +146,40 @@ def test_a_count_that_leaves_out_what_was_cached_is_no_proof() -> None:
     counts = [2000, 900, 950, 1010, 890, 1020, 1100, 1150, 990, 1004]
     assert Play([Truncation()]).all(replace(p, counted=n) for p, n in zip(LOOP, counts, strict=True)).said == []
     assert Play([Truncation()]).all(replace(p, counted=None) for p in LOOP).said == []
+
+
+def test_a_round_that_failed_adds_nothing() -> None:
+    """After a refusal the client goes on from the round before: no answer came, so nothing is missing."""
+    longer = after({"system": 500, "user": 100, "assistant": 500, "tool:search": 10_000}, outcome=refused())
+    assert then(longer, replace(LOOP[-1], parts={**LOOP[-1].parts, "assistant": 451})).said == []
+
+
+FIVE = Outcome(tool_names=("search",) * 5)
+
+
+def test_a_lost_system_prompt_shows_behind_the_results_of_many_tools() -> None:
+    """Five results were asked for; system prompt and question are gone, and there still are four messages more than before."""
+    first = after({"assistant": 500, "tool:search": 12_000}, {"assistant": 10, "tool:search": 14})
+    second = after({"assistant": 550, "tool:search": 13_000}, {"assistant": 11, "tool:search": 19})
+    play = Play([Truncation()]).all([*LOOP[:-1], replace(LOOP[-1], outcome=FIVE), first, second])
+    assert play.stop is not None
+    assert play.sent == 11
+
+
+def test_results_in_one_message_are_not_missing() -> None:
+    """Some clients put the five results of a round into one message."""
+    merged = after({"system": 500, "user": 100, "assistant": 500, "tool:search": 12_000})
+    assert Play([Truncation()]).all([*LOOP[:-1], replace(LOOP[-1], outcome=FIVE), merged]).said == []
+
+
+def test_the_system_prompt_alone_is_not_enough_even_where_once_is() -> None:
+    """With `stop_after = 1` too a change of roles is only said."""
+    role = after({"user": 100, "assistant": 500, "tool:search": 9500})
+    play = Play([Truncation(stop_after=1)]).all([*LOOP, role])
+    assert (play.stop, play.warned) == (None, ["truncation"])
+
+
+def test_a_plateau_of_pictures_is_none() -> None:
+    """Their tokens are not in the characters."""
+    play = Play([Truncation()]).all(replace(p, counted=min(4096, 2000 + 1000 * i), media=True) for i, p in enumerate(LOOP))
+    assert play.said == []

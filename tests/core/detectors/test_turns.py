@@ -133,6 +133,42 @@ def test_questions_on_the_side_are_no_rounds_of_the_loop() -> None:
     assert Play([ContextGrowth()]).all(prompts).warned == ["context_growth"]
 
 
+def test_a_window_that_an_answer_has_disproved_is_unknown() -> None:
+    """The name stands for another model than the list thinks: it has read 10,000 tokens where 8,192 are listed."""
+    play = Play([Overflow()], window=8192).all(loop([10_000, 12_000, 20_000]))
+    assert play.stop is None
+    assert play.sent == 3
+
+
+def test_pictures_are_not_projected() -> None:
+    """Their tokens are not in the characters: neither a stop nor a plateau is read from them."""
+    assert Play([Overflow()], window=10_000).all([replace(p, media=True) for p in loop([9000, 60_000])]).stop is None
+
+
+def test_a_prompt_that_was_large_from_the_start_and_hardly_grows_is_no_news() -> None:
+    """80,000 tokens in the second call, 500 more a turn: that is what the task is like."""
+    assert Play([ContextGrowth()]).all(loop([1000, *range(80_000, 100_000, 500)])).said == []
+
+
+def test_a_window_a_few_turns_ahead_is_announced() -> None:
+    """From 20,000 by 9,000 a turn, of 100,000: at 56,000 four turns and a bit are left."""
+    play = Play([ContextGrowth()], window=100_000).all(loop(range(20_000, 57_000, 9000)))
+    assert play.warned == ["context_growth"]
+    assert play.sent == 5
+
+
+def test_a_small_surge_is_announced_and_not_stopped() -> None:
+    """Five times in a row a quarter more, up to 17,000 tokens: it may yet come to rest."""
+    sizes = [10_700, 11_200, 11_900, 12_800, 14_000, 15_500, 17_400]
+    play = Play([ContextGrowth()]).all(loop(sizes))
+    assert (play.stop, play.warned) == (None, ["context_growth"])
+
+
+def test_small_prompts_may_grow_as_they_like() -> None:
+    """Up to 16,000 tokens growth is not worth a word."""
+    assert Play([ContextGrowth()]).all(loop([1000, 1500, 2200, 3200, 4600, 6600, 9400, 13_500])).said == []
+
+
 # -- rate limit -------------------------------------------------------------------------------------------------------
 
 NO = Prompt({"system": 100, "user": 100}, outcome=refused())

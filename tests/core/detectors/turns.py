@@ -29,6 +29,7 @@ class Prompt:
     after_tool: bool = True
     tools: bool = True
     is_turn: bool = True
+    media: bool = False
     seconds: float = 10.0
     outcome: Outcome = ASKED
     counted: int | None = -1  # what the provider counts; -1: what was sent, None: it says nothing
@@ -63,6 +64,7 @@ class Play:
             prompt.is_turn,
             prompt.tools,
             prompt.after_tool,
+            prompt.media,
         )
 
     def send(self, prompt: Prompt, instance: str | None = None) -> Turn | None:
