@@ -114,7 +114,7 @@ class Handoffs:
         self.agent, self._is_new, self._handed, self._repeated, self._asked = agent, False, False, False, ()
 
     def finish(self, turn: Turn) -> None:
-        """An answer came. Of another agent than the visit's it changes nothing: the two were at work together, so the visit is new."""
+        """An answer came. Were it another agent's than the visit's, the two would be at work together, and the visit new."""
         if turn.tool_names:
             self._asked = turn.tool_names
         elif turn.answer_mark is not None and turn.answer_mark in self._answers:
