@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Reversible
+from functools import lru_cache
 from itertools import takewhile
 
 from runguard_core.calls import ToolUse
@@ -73,7 +74,12 @@ class Handoffs:
     def _is_bare(self, next_agent: str) -> bool:
         if self._is_new:
             return False
-        return self._handed or self._repeated or any(hands_over(name, next_agent) for name in self._asked)
+        if self._handed or self._repeated:
+            return True
+        for name in self._asked:  # noqa: SIM110  asked at every change of agents: a loop costs half of `any`
+            if hands_over(name, next_agent):
+                return True
+        return False
 
     def see(self, uses: Reversible[ToolUse], next_agent: str) -> None:
         """Tools that have ended, oldest first; those of the visit that is about to end count. Handing over is no result."""
@@ -127,6 +133,7 @@ class Handoffs:
                 self._answers.add(turn.answer_mark)
 
 
+@lru_cache(maxsize=1024)
 def hands_over(tool: str, next_agent: str) -> bool:
     """Whether a tool's name says that it hands over to another agent."""
     name, agent = _plain(tool), _plain(next_agent)
