@@ -66,7 +66,7 @@ class Judged:
 
     Attributes:
         call_count: tool calls; stopped_at: index of the call at which the run was stopped, None without a stop.
-        stop_rule, warned: by whom; warned_at: indices of calls with a warning or a stop, were nothing ever stopped.
+        stop_rule, warned: by whom; said_at: rules that warned or stopped, by index of the call, were nothing ever stopped.
     """
 
     call_count: int
@@ -74,7 +74,7 @@ class Judged:
     stop_rule: str = ""
     evidence: str = ""
     warned: list[str] = field(default_factory=list)
-    warned_at: set[int] = field(default_factory=set)
+    said_at: dict[int, set[str]] = field(default_factory=dict)
 
     @property
     def saved_count(self) -> int:
@@ -125,7 +125,7 @@ def judge(run: Run, detectors: Sequence[Detector] | None = None) -> Judged:
         watch.begin(step)
         said += watch.finish(step, Ending() if result is None else read_result(step.tool, result, KEY))
         for verdict in said:
-            judged.warned_at.add(index)
+            judged.said_at.setdefault(index, set()).add(verdict.rule)
             if judged.stopped_at is None and verdict.severity is Severity.STOP:
                 judged.stopped_at, judged.stop_rule, judged.evidence = index, verdict.rule, verdict.evidence
             if judged.stopped_at in {None, index}:
@@ -210,7 +210,8 @@ def by_run(judged: list[Judgement], is_positive: Callable[[Run], bool]) -> dict[
 
 def by_pair(judged: list[Judgement]) -> dict[str, Any]:
     """Warnings and stops against the human label of each pair of calls, the runs played to their end."""
-    rows: dict[str, list[tuple[bool, bool]]] = {"warn": [], "two equal calls in a row": [], "same call anywhere before": []}
+    names = ("warn", "warn, repeat alone", "two equal calls in a row", "same call anywhere before")
+    rows: dict[str, list[tuple[bool, bool]]] = {name: [] for name in names}
     for run, one in judged:
         calls, tools = identities(run), [event for event in run["events"] if event["kind"] == "tool"]
         for index, event in enumerate(tools):
@@ -218,7 +219,8 @@ def by_pair(judged: list[Judgement]) -> dict[str, Any]:
             if label is None or index == 0:
                 continue
             true = label == "Repetition"
-            rows["warn"].append((index in one.warned_at, true))
+            rows["warn"].append((index in one.said_at, true))
+            rows["warn, repeat alone"].append(("repeat" in one.said_at.get(index, ()), true))
             rows["two equal calls in a row"].append((calls[index][0] == calls[index - 1][0], true))
             rows["same call anywhere before"].append((calls[index][0] in {call for call, _ in calls[:index]}, true))
     return {"pairs": len(rows["warn"]), **{name: score(pairs) for name, pairs in rows.items()}}
@@ -299,12 +301,39 @@ def on_recordings() -> dict[str, Any]:
     for name in AUTONOMOUS:
         judged = [(run, judge(run)) for run in recordings(f"autogptbench_{name}")]
         found[f"no labels: {name}"] = {**saved(judged), "warns": sum(bool(one.warned) for _, one in judged)}
+    found["one rule alone"] = alone([[run for run, _ in judged] for judged in (sola, hotpot, tau, openhands + swesmith)])
     found["five folds"] = folds([sola, hotpot, tau])
+    return found
+
+
+def alone(sets: list[list[Run]]) -> dict[str, Any]:
+    """Every detector by itself, with its defaults; and refusing every second equal call, for comparison."""
+    detectors = [(detector.rule, detector) for detector in default_detectors()]
+    found = {}
+    for name, detector in [*detectors, ("repeat, stop_after = 2", Repeat(stop_after=2))]:
+        sola, hotpot, tau, coding = ([(run, judge(run, (detector,))) for run in runs] for runs in sets)
+        good = [
+            *(pair for pair in hotpot if ended("status", "correct")(pair[0])), *(pair for pair in tau if ended("reward", 1.0)(pair[0])),
+            *(pair for pair in sola if ended("resolved", value=True)(pair[0])), *coding,
+        ]  # fmt: skip
+        truth = [(run, one, has_repetition(run)) for run, one in sola]
+        found[name] = {
+            "sola, stop": score((one.stopped_at is not None, true) for _, one, true in truth),
+            "sola, warn": score((bool(one.warned), true) for _, one, true in truth),
+            "went well": len(good), "of these stopped": sum(one.stopped_at is not None for _, one in good),
+            "of these warned": sum(bool(one.warned) for _, one in good),
+            "share of ceiling, HotpotQA halted": saved([p for p in hotpot if ended("status", "halted")(p[0])])["share of ceiling"],
+        }  # fmt: skip
     return found
 
 
 GRID: dict[str, Sequence[Any]] = {
     "stop_after_failures": (2, 3), "stop_after_anywhere": (5, 6, 7, 8, 9), "likeness_ratio": (0.5, 0.6, 0.7), "near_stop_after": (3, 4),
+}  # fmt: skip
+
+DEFAULTS: dict[str, Any] = {
+    "stop_after_failures": Repeat().stop_after_failures, "stop_after_anywhere": Repeat().stop_after_anywhere,
+    "likeness_ratio": NearDuplicate().likeness_ratio, "near_stop_after": NearDuplicate().stop_after,
 }  # fmt: skip
 
 
@@ -332,7 +361,17 @@ def folds(sets: list[list[Judgement]], count: int = 5) -> dict[str, Any]:
         chosen.append(knobs)
         tested.update(_tally(fresh, stops))
         untouched.update(_tally(fresh, default))
-    return {"thresholds chosen": chosen, "on the folds held back": dict(tested), "the defaults there": dict(untouched)}
+    near_by = {
+        ", ".join(f"{knob} = {value}" for knob, value in knobs.items() if value != DEFAULTS[knob]) or "the defaults": _tally(
+            runs, stops
+        )
+        for knobs, stops in tried
+        if sum(value != DEFAULTS[knob] for knob, value in knobs.items()) <= 1
+    }
+    return {
+        "thresholds chosen": chosen, "on the folds held back": dict(tested), "the defaults there": dict(untouched),
+        "one threshold changed, all folds": near_by,
+    }  # fmt: skip
 
 
 def _tally(runs: list[Run], stops: dict[str, bool]) -> dict[str, int]:
@@ -399,16 +438,16 @@ def overhead() -> dict[str, Any]:
     return found
 
 
-def shown(name: str, rows: Any) -> None:
-    """One table, or one line."""
+def shown(name: str, rows: Any, indent: str = "") -> None:
+    """One table, or one line; tables within are indented."""
     if not isinstance(rows, dict):
-        print(f"{name}: {rows}")
-        return
-    print(f"\n{name}")
-    for row, value in rows.items():
-        is_score = isinstance(value, dict) and "precision" in value
-        text = SCORE.format(**value) if is_score else value
-        print(f"  {row:36} {text}")
+        print(f"{indent}{name:36} {rows}")
+    elif "precision" in rows:
+        print(f"{indent}{name:36} {SCORE.format(**rows)}")
+    else:
+        print(f"\n{indent}{name}")
+        for row, value in rows.items():
+            shown(row, value, indent + "  ")
 
 
 SCORE = "P {precision:.3f}  R {recall:.3f}  F1 {f1:.3f}   ({hits} hits, {false} false, {missed} missed)"

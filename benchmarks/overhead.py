@@ -4,6 +4,7 @@
   it), over the floor; stages, ten threads, bytes a call: `hot_path.py`, which also runs alone
 - a model call through its five detectors (made a turn, judged, begun, ended, judged) at call 100, 5,000 and 50,000: of one agent with
   small prompts, with large ones of a model with a price cliff, and of two agents that answer in turns
+- one tool call through all its detectors at call 100, 5,000 and 50,000, and the memory of one agent instance
 - sizing a prompt of 10 and of 1,000 messages, first and again (sizes are remembered per message)
 - LangChain: no handler, a no-op inline handler, RunGuard's; the ratio to the no-op
 - LiteLLM: no logger, one that does nothing, RunGuard's; LlamaIndex: nothing, its own token counter, RunGuard
@@ -122,6 +123,44 @@ def turns() -> dict[str, float]:
         for mark in (100, 5000, 50_000):
             found[f"{name}, call {mark}"] = statistics.median(samples[mark - 100 : mark]) / 1000
     return found
+
+
+def detectors() -> dict[str, Any]:
+    """Median microseconds of one tool call through all its detectors (before, begin, finish), and kilobytes kept at their bound."""
+    import tracemalloc
+
+    from runguard_core.detectors import Fingerprint, Step, Watch, default_detectors, read_call, read_result
+
+    key, found = Fingerprint(b"bench"), {}
+    results = {"new calls": lambda i: f"page {i} of a long report", "one call, other results": lambda i: f"page {i} of a long report",
+               "one call for ever, only observed": lambda _: "the very same page of a report"}  # fmt: skip
+    for shape, result in results.items():
+        watch, done = Watch(default_detectors()), 0
+        for mark in (100, 5000, 50_000):
+            samples = []
+            while done < mark + 200:
+                call = ToolCall(name="search", arguments={"q": done if shape == "new calls" else 0})
+                signature, sketch = read_call(call, key, sketch=True)
+                step, ending = Step("search", signature, sketch, turn=done), read_result("search", result(done), key)
+                start = time.perf_counter_ns()
+                watch.before(step)
+                watch.begin(step)
+                watch.finish(step, ending)
+                samples.append(time.perf_counter_ns() - start)
+                done += 1
+            found[f"{shape}, call {mark}"] = round(statistics.median(samples[-200:]) / 1000, 2)
+    tracemalloc.start()
+    watch = Watch(default_detectors())
+    for index in range(5000):
+        call = ToolCall(name=f"tool {index}", arguments={"q": "word " * 300, "n": index})
+        signature, sketch = read_call(call, key, sketch=True)
+        step = Step(call.name, signature, sketch)
+        watch.before(step)
+        watch.begin(step)
+        watch.finish(step, read_result(call.name, f"result {index}", key))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return {**found, "kilobytes of one agent instance after 5,000 calls, all different": round(kept / 1000)}
 
 
 def sizing() -> dict[str, float]:
@@ -278,7 +317,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         result = {
             "machine": f"{platform.machine()}, Python {platform.python_version()}",
-            "reserve + post, us": guards(Path(folder)), "turns, us": turns(), "sizing, us": sizing(), "langchain invoke, us": langchain(),
+            "reserve + post, us": guards(Path(folder)), "turns, us": turns(), "tool-call detectors, us": detectors(),
+            "sizing, us": sizing(), "langchain invoke, us": langchain(),
             "litellm completion, us": litellm_calls(), "llamaindex complete, us": llama_index_calls(), "import, ms": importing(),
         }  # fmt: skip
     if as_json:

@@ -10,7 +10,7 @@ import pytest
 
 from runguard_core import PolicyError, load_policy
 from runguard_core.budgets import Mode, Period
-from runguard_core.detectors import Repetition
+from runguard_core.detectors import NearDuplicate, Repeat, Repetition, SameResult, default_detectors
 from runguard_core.policy import STARTER, notes, policy_schema
 
 FULL = """
@@ -242,3 +242,18 @@ def test_the_starter_and_the_schema_agree(tmp_path: Path) -> None:
     assert len(load_policy(write(tmp_path, STARTER), {}).rules.budgets) == 2
     schema = json.loads(json.dumps(policy_schema()))
     assert {"budgets", "detectors", "tools", "agents", "prices", "extends", "env"} <= schema["properties"].keys()
+
+
+def test_every_detector_of_tool_calls_has_a_table_with_its_own_defaults(tmp_path: Path) -> None:
+    """And its knobs arrive; what is off is not made a part of the guard's work."""
+    assert load_policy(environ={}).rules.detectors == default_detectors()
+    file = tmp_path / "runguard.toml"
+    file.write_text(
+        "[detectors.near_duplicate]\nlikeness_ratio = 0.8\n[detectors.same_result]\nstop_after = 9\n"
+        '[detectors.stall]\nmode = "off"\n[detectors.repeat]\nstop_after_anywhere = 20\n'
+    )
+    rules = load_policy(file, environ={}).rules
+    found = {detector.rule: detector for detector in rules.active_detectors()}
+    assert found.keys() == {"repeat", "cycle", "near_duplicate", "same_result", "error_streak"}
+    assert (found["near_duplicate"], found["same_result"]) == (NearDuplicate(likeness_ratio=0.8), SameResult(stop_after=9))
+    assert found["repeat"] == Repeat(stop_after_anywhere=20)
