@@ -108,7 +108,7 @@ def _read_short(head: str, words: list[str]) -> Answer:
         return Answer.WAITING
     if not _BUSY_HINTS.isdisjoint(words) and _PLAINLY_BUSY.search(head):
         return Answer.BUSY
-    if len(words) <= _ACK_WORDS and not _DONE.isdisjoint(words):
+    if len(words) <= _ACK_WORDS and not _DONE.isdisjoint(words) and "false" not in words:
         return Answer.DONE
     if not _NO_FAILURE_HINTS.isdisjoint(words) and _NO_FAILURE.search(head):
         return Answer.DONE

@@ -19,6 +19,9 @@ MAX_PERIOD = 8
 MAX_STEPS = 128
 #: Different calls, answers and tools remembered, each; the oldest are forgotten.
 MAX_KNOWN = 256
+#: Longest round that is looked for with alike arguments: the sketches of so many steps are kept.
+MAX_NEAR_PERIOD = 4
+_NEAR_PERIODS = tuple(range(2, MAX_NEAR_PERIOD + 1))
 #: Calls looked back on for signs that a run is in trouble already.
 TROUBLE_STEPS = 8
 _PERIODS = tuple(range(1, MAX_PERIOD + 1))
@@ -168,6 +171,23 @@ class History:
             step.alike_count = max(before.alike_count, 1) + _counts(before, step)
         return step.alike_count
 
+    def alike_rounds(self, step: Step, least: float) -> dict[int, int] | None:
+        """By length of a round, how many of the latest calls are alike, in arguments and end, to the one a round earlier.
+
+        None when there is none. To be asked after every call; kept with the step.
+        """
+        recent, tool = self._recent, step.tool
+        if len(recent) < _NEAR_PERIODS[0] + 1 or recent[-1] is not step:
+            return None
+        before, found = recent[-2].near or {}, None
+        for period in _NEAR_PERIODS[: len(recent) - 2]:
+            early = recent[-1 - period]
+            if early.tool == tool and _ended_alike(early, step) and early.is_finished and is_alike(early, step, least):
+                found = found or {}
+                found[period] = before.get(period, 0) + 1
+        step.near = found
+        return found
+
     # -- telling -----------------------------------------------------------------------------------------------
 
     def begin(self, step: Step) -> None:
@@ -182,8 +202,8 @@ class History:
             self._matched = [0] * (MAX_PERIOD + 1)
             _remember(self._calls, signature, [None, 0, 0])
             step.is_new = True
-        if len(recent) > 1:
-            recent[-2].sketch, recent[-2].words = "", None
+        if len(recent) > MAX_NEAR_PERIOD:
+            recent[-1 - MAX_NEAR_PERIOD].sketch, recent[-1 - MAX_NEAR_PERIOD].words = "", None
         recent.append(step)
         self.step_count += 1
 

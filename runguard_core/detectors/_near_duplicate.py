@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runguard_core.detectors._answer import Answer
-from runguard_core.detectors._history import History, is_alike
+from runguard_core.detectors._history import NEUTRAL, History, is_alike
 from runguard_core.detectors._rounds import differs, troubled
 from runguard_core.detectors._step import Step
 from runguard_core.detectors._verdict import Severity, Verdict, episode
@@ -46,7 +46,7 @@ class NearDuplicate:
         """Judge a call that has just ended."""
         count = history.alike_count(step, self.likeness_ratio)
         if count < self.warn_after or not differs(history, step):
-            return None
+            return None if step is not history.back(1) else self._round(history, step)
         more = _MORE.get(step.answer) if step.answer is not None else None
         if more is None:
             return None
@@ -58,6 +58,25 @@ class NearDuplicate:
         if severity is Severity.STOP and trouble:
             return self._verdict(Severity.STOP, evidence + troubled(trouble), step, count)
         return self._verdict(Severity.WARN, evidence, step, count)
+
+    def _round(self, history: History, step: Step) -> Verdict | None:
+        """Rounds of a few calls with alike arguments: announced once they are complete so often."""
+        found = history.alike_rounds(step, self.likeness_ratio)
+        if found is None:
+            return None
+        for period, count in found.items():
+            if count != period * (self.warn_after - 1):
+                continue
+            rounds = count // period + 1
+            steps = history.latest(2 * period)
+            late = steps[period:]
+            if [one.signature for one in steps[:period]] == [one.signature for one in late]:
+                continue
+            if len({one.signature for one in late}) > 1 and any(one.answer not in NEUTRAL for one in late):
+                names = " -> ".join(one.tool for one in late)
+                evidence = f"the round {names} was made {rounds} times with alike arguments and the same answers"
+                return replace(self._verdict(Severity.WARN, evidence, step, rounds), period=period)
+        return None
 
     def _verdict(self, severity: Severity, evidence: str, step: Step, count: int) -> Verdict:
         mark = step.failure or step.mark or step.signature

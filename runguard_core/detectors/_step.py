@@ -31,7 +31,7 @@ class Step:
 
     Attributes:
         tool: its name; signature: its digest.
-        sketch: start of its canonical arguments, for likeness; dropped once two more calls have begun, empty where no detector
+        sketch: start of its canonical arguments, for likeness; dropped once five more calls have begun, empty where no detector
             reads it.
         turn: number of the turn that asked for it, 0 when unknown.
         is_new: the call was not made before.
@@ -67,6 +67,7 @@ class Step:
     wasted_count: int = 0
     stale_count: int = 0
     alike_count: int = field(default=0, repr=False)
+    near: dict[int, int] | None = field(default=None, repr=False)
     words: frozenset[str] | None = field(default=None, repr=False)
     agreed: dict[int, int] | None = field(default=None, repr=False)
 

@@ -147,13 +147,21 @@ class Counted:
     def alike(self, last: int) -> int:
         """Alike arguments with the same end, in a row."""
 
-        def is_alike(one: int, two: int) -> bool:
-            (tool, mark, end), (name, asked, other) = self.pairs[one], self.pairs[two]
-            ended = end == other or (self.failure(one) is not None and self.failure(one) == self.failure(two))
-            near = mark == asked or likeness(words_of(self.marks[one][1]), words_of(self.marks[two][1])) >= 0.6
-            return tool == name and ended and near
+        return self.row(self.are_alike, last)
 
-        return self.row(is_alike, last)
+    def are_alike(self, one: int, two: int) -> bool:
+        """Whether two calls ask one tool for nearly the same and come to the same."""
+        (tool, mark, end), (name, asked, other) = self.pairs[one], self.pairs[two]
+        ended = end == other or (self.failure(one) is not None and self.failure(one) == self.failure(two))
+        near = mark == asked or likeness(words_of(self.marks[one][1]), words_of(self.marks[two][1])) >= 0.6
+        return tool == name and ended and near
+
+    def alike_rounds(self, last: int, period: int) -> int:
+        """Whole rounds, each call alike to the one a round earlier."""
+        count = 0
+        while last - count - period >= 0 and self.are_alike(last - count - period, last - count):
+            count += 1
+        return count // period + 1
 
     def failure(self, index: int) -> str | None:
         """How it failed, raised or told."""
@@ -194,15 +202,17 @@ def _check(counted: Counted, at: int, verdict: Verdict) -> None:
     elif verdict.rule == "cycle":
         assert said == counted.rounds(last, verdict.period) + extra
         assert " -> ".join(tool for tool, *_ in counted.pairs[last - verdict.period + 1 : last + 1]) in verdict.evidence
+    elif verdict.rule == "near_duplicate" and verdict.period > 1:
+        assert said == counted.alike_rounds(last, verdict.period)
     elif verdict.rule == "near_duplicate":
         assert said == counted.alike(last)
     elif verdict.rule == "same_result" and "all got" not in verdict.evidence:
         assert said == counted.row(lambda i, j: counted.pairs[i][0::2] == counted.pairs[j][0::2], last)
     elif verdict.rule == "stall":
         assert said == counted.stale(last)
-    if verdict.rule != "cycle":
+    if verdict.period == 1:
         assert _number(verdict.evidence) == said
-    assert verdict.rule in {"stall", "cycle", "same_result"} or counted.pairs[at][0] in verdict.evidence
+    assert verdict.period > 1 or verdict.rule in {"stall", "same_result"} or counted.pairs[at][0] in verdict.evidence
 
 
 @given(ANY)

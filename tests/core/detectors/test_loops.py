@@ -130,6 +130,24 @@ def test_a_word_that_changes_at_all_may_be_the_same_by_chance() -> None:
     assert play([("roll", {}, str(eyes)) for eyes in (3, 5, 5, 5, 5, 1, 2, 2, 2, 6)]).stop is None
 
 
+def test_a_round_with_alike_arguments_is_announced() -> None:
+    """Retrieve and rerank, worded anew each time; with other arguments it is work."""
+    words = [
+        "bolt torque of the old tractor",
+        "the old tractor bolt torque",
+        "torque of old tractor bolt",
+        "old tractor: bolt torque",
+    ]
+    shape = [
+        step for word in words for step in (("retrieve", {"q": word}, "d-3, d-8, d-1"), ("rank", {"q": word}, "a score of 0.41"))
+    ]
+    (index, verdict), *_ = play(shape).warned
+    assert (index, verdict.rule, verdict.repeat_count, verdict.period) == (5, "near_duplicate", 3, 2)
+    assert "retrieve -> rank was made 3 times" in verdict.evidence
+    other = [(tool, {"q": f"{place}"}, result) for place, (tool, _, result) in enumerate(shape)]
+    assert play(other).warned == []
+
+
 def test_thoughts_are_announced_and_never_stopped() -> None:
     """What they are called with is left out as volatile, so all of them look equal."""
     played = play([("think", {"thought": f"so {i}"}, "Your thought has been logged.") for i in range(20)])
