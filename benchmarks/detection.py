@@ -119,13 +119,16 @@ def judge(run: Run, detectors: Sequence[Detector] | None = None) -> Judged:
     detectors = default_detectors() if detectors is None else detectors
     calls, watches = calls_of(run), {}
     judged = Judged(len(calls))
+    held: set[str] = set()
     for index, (agent, _, step, result) in enumerate(calls):
         watch = watches.setdefault(agent, Watch(detectors))
         said = list(watch.before(step))
         watch.begin(step)
         said += watch.finish(step, Ending() if result is None else read_result(step.tool, result, KEY))
+        held, before = {verdict.evidence for verdict in said if verdict.is_held}, held
         for verdict in said:
-            judged.said_at.setdefault(index, set()).add(verdict.rule)
+            if verdict.evidence not in before:  # a stop that was held is no second observation
+                judged.said_at.setdefault(index, set()).add(verdict.rule)
             if judged.stopped_at is None and verdict.severity is Severity.STOP:
                 judged.stopped_at, judged.stop_rule, judged.evidence = index, verdict.rule, verdict.evidence
             if judged.stopped_at in {None, index}:
@@ -176,11 +179,13 @@ def short_cycle(calls: list[tuple[str, Any]]) -> bool:
 
 
 def first_sign(calls: list[tuple[str, Any]]) -> int | None:
-    """Index of the first call that was made before or whose result was seen before."""
+    """Index of the first call that a rule could refuse that fires at once: one made before, or the one after a result seen before."""
     seen: set[Any] = set()
     for index, (call, result) in enumerate(calls):
-        if call in seen or (result is not None and result in seen):
+        if call in seen:
             return index
+        if result is not None and result in seen:
+            return index + 1
         seen |= {call, result}
     return None
 

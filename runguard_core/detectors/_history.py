@@ -10,7 +10,6 @@ from collections import deque
 from typing import Any, TypeVar
 
 from runguard_core.detectors._answer import Answer
-from runguard_core.detectors._likeness import likeness, words_of
 from runguard_core.detectors._step import Ending, Step
 
 V = TypeVar("V")
@@ -19,9 +18,8 @@ MAX_PERIOD = 8
 MAX_STEPS = 128
 #: Different calls, answers and tools remembered, each; the oldest are forgotten.
 MAX_KNOWN = 256
-#: Longest round that is looked for with alike arguments: the sketches of so many steps are kept.
-MAX_NEAR_PERIOD = 4
-_NEAR_PERIODS = tuple(range(2, MAX_NEAR_PERIOD + 1))
+#: The sketches of so many steps are kept.
+MAX_SKETCHES = 4
 #: Calls looked back on for signs that a run is in trouble already.
 TROUBLE_STEPS = 8
 _PERIODS = tuple(range(1, MAX_PERIOD + 1))
@@ -87,6 +85,11 @@ class History:
     def is_known(self, signature: str) -> bool:
         """Whether this call was made before, as far as remembered."""
         return signature in self._calls
+
+    def is_prompted(self, step: Step) -> bool:
+        """Whether a person's prompt lies between the step before and this one, the latest or the candidate."""
+        before = self.back(2) if step is self.back(1) else self.back(1)
+        return before is not None and step.is_prompted and before.loop != step.loop
 
     def changed_count(self, signature: str) -> int:
         """How often this call was answered otherwise than the time before."""
@@ -160,34 +163,6 @@ class History:
             step.agreed[period] = count
         return min(count, limit)
 
-    def alike_count(self, step: Step, least: float) -> int:
-        """Calls of one tool in a row, up to this latest one, whose arguments are alike and that ended alike.
-
-        Alike in the end: the same answer, or the same failure. To be asked after every call; kept with the step.
-        """
-        before = self.back(2) if step is self.back(1) else None
-        step.alike_count = 1
-        if before is not None and before.is_finished and _ended_alike(before, step) and is_alike(before, step, least):
-            step.alike_count = max(before.alike_count, 1) + _counts(before, step)
-        return step.alike_count
-
-    def alike_rounds(self, step: Step, least: float) -> dict[int, int] | None:
-        """By length of a round, how many of the latest calls are alike, in arguments and end, to the one a round earlier.
-
-        None when there is none. To be asked after every call; kept with the step.
-        """
-        recent, tool = self._recent, step.tool
-        if len(recent) < _NEAR_PERIODS[0] + 1 or recent[-1] is not step:
-            return None
-        before, found = recent[-2].near or {}, None
-        for period in _NEAR_PERIODS[: len(recent) - 2]:
-            early = recent[-1 - period]
-            if early.tool == tool and _ended_alike(early, step) and early.is_finished and is_alike(early, step, least):
-                found = found or {}
-                found[period] = before.get(period, 0) + 1
-        step.near = found
-        return found
-
     # -- telling -----------------------------------------------------------------------------------------------
 
     def begin(self, step: Step) -> None:
@@ -202,8 +177,8 @@ class History:
             self._matched = [0] * (MAX_PERIOD + 1)
             _remember(self._calls, signature, [None, 0, 0])
             step.is_new = True
-        if len(recent) > MAX_NEAR_PERIOD:
-            recent[-1 - MAX_NEAR_PERIOD].sketch, recent[-1 - MAX_NEAR_PERIOD].words = "", None
+        if len(recent) > MAX_SKETCHES:
+            recent[-1 - MAX_SKETCHES].sketch, recent[-1 - MAX_SKETCHES].words = "", None
         recent.append(step)
         self.step_count += 1
 
@@ -227,8 +202,8 @@ class History:
             return
         self.is_reporting = True
         if before is not None and before.mark == mark and before.tool == step.tool:
-            step.same_answer_count = before.same_answer_count + _counts(before, step)
-        self._empty_count += 1 if before is None else _counts(before, step)
+            step.same_answer_count = before.same_answer_count + counts(before, step)
+        self._empty_count += 1 if before is None else counts(before, step)
         if step.answer is not Answer.EMPTY:
             self._empty_count = 0
         step.empty_count = self._empty_count
@@ -251,7 +226,7 @@ class History:
         # what is only told must come in a row: tests that fail between two edits are work
         is_streak = step.error is not None or (before is not None and before.tool == step.tool)
         if past.failure == step.failure and is_streak:
-            past.failure_count += 1 if step.error is not None or before is None else _counts(before, step)
+            past.failure_count += 1 if step.error is not None or before is None else counts(before, step)
         else:
             past.failure, past.failure_count, past.is_told = step.failure, 1, step.error is None
         step.same_failure_count = past.failure_count
@@ -264,30 +239,13 @@ class History:
         if step.is_new or is_new_answer:
             self.stale_count = 0
         elif not (step.answer in NEUTRAL or step.is_poll or (step.answer is None and mark is not None)):
-            self.stale_count += 1 if before is None else _counts(before, step)
+            self.stale_count += 1 if before is None else counts(before, step)
         step.stale_count = self.stale_count
 
 
-def is_alike(before: Step, step: Step, least: float) -> bool:
-    """Whether two calls ask one tool for nearly the same."""
-    if before.tool != step.tool:
-        return False
-    if before.signature == step.signature:
-        return True
-    before.words = before.words if before.words is not None else words_of(before.sketch)
-    step.words = words_of(step.sketch)
-    return likeness(before.words, step.words) >= least
-
-
-def _counts(before: Step, step: Step) -> int:
+def counts(before: Step, step: Step) -> int:
     """1 for a call made after the one before was answered; 0 within one turn, where both were asked at once."""
     return 0 if step.turn and step.turn == before.turn else 1
-
-
-def _ended_alike(before: Step, step: Step) -> bool:
-    if step.failure is not None and step.failure == before.failure:
-        return True
-    return step.result is not None and step.result == before.result
 
 
 def _remember(known: dict[str, V], key: str, value: V) -> V:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from runguard_core.detectors._answer import Answer
-from runguard_core.detectors._history import NEUTRAL, History, is_alike
+from runguard_core.detectors._history import NEUTRAL, History
 from runguard_core.detectors._rounds import differs, troubled
+from runguard_core.detectors._rows import alike_count, alike_rounds, is_alike
 from runguard_core.detectors._step import Step
 from runguard_core.detectors._verdict import Severity, Verdict, episode
 
@@ -20,7 +21,7 @@ class NearDuplicate:
 
     Attributes:
         warn_after: so many in a row are announced.
-        stop_after: after so many the next alike call is refused; a run that was in trouble already is stopped at once.
+        stop_after: after so many the next alike call is refused; of a run that was in trouble already, any next tool call.
         likeness_ratio: words that two calls' values must share, of all their words, to be alike.
     """
 
@@ -40,11 +41,11 @@ class NearDuplicate:
             return None
         count = last.alike_count
         evidence = f"{step.tool} would be called again after {count} calls in a row with alike arguments that {_came_to(last)}"
-        return self._verdict(Severity.STOP, evidence, last, count)
+        return replace(self._verdict(Severity.STOP, evidence, last, count), is_held=False)
 
     def after(self, history: History, step: Step) -> Verdict | None:
         """Judge a call that has just ended."""
-        count = history.alike_count(step, self.likeness_ratio)
+        count = alike_count(history, step, self.likeness_ratio)
         if count < self.warn_after or not differs(history, step):
             return None if step is not history.back(1) else self._round(history, step)
         more = _MORE.get(step.answer) if step.answer is not None else None
@@ -61,7 +62,7 @@ class NearDuplicate:
 
     def _round(self, history: History, step: Step) -> Verdict | None:
         """Rounds of a few calls with alike arguments: announced once they are complete so often."""
-        found = history.alike_rounds(step, self.likeness_ratio)
+        found = alike_rounds(history, step, self.likeness_ratio)
         if found is None:
             return None
         for period, count in found.items():
@@ -80,7 +81,14 @@ class NearDuplicate:
 
     def _verdict(self, severity: Severity, evidence: str, step: Step, count: int) -> Verdict:
         mark = step.failure or step.mark or step.signature
-        return Verdict(rule=self.rule, severity=severity, evidence=evidence, marks=(mark,), repeat_count=count)
+        return Verdict(
+            rule=self.rule,
+            severity=severity,
+            evidence=evidence,
+            marks=(mark,),
+            repeat_count=count,
+            is_held=severity is Severity.STOP,
+        )
 
 
 def _came_to(step: Step) -> str:

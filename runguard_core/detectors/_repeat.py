@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from runguard_core.detectors._answer import Answer
 from runguard_core.detectors._history import NEUTRAL, History
 from runguard_core.detectors._patience import patience
-from runguard_core.detectors._rounds import judge_round, troubled
+from runguard_core.detectors._rounds import PROMPTED_FACTOR, judge_round, troubled
 from runguard_core.detectors._step import Step
 from runguard_core.detectors._verdict import Severity, Verdict, episode
 
@@ -51,13 +51,16 @@ class Repeat:
         rounds = 1
         if history.matched(1):
             rounds = history.agreed(1, history.matched(1)) + 1
+        if history.is_prompted(step):
+            is_late = rounds >= PROMPTED_FACTOR * patience(self.warn_after, (step.answer,))
+            return self._verdict(Severity.WARN, _row(step, rounds), step, rounds) if is_late else None
         if rounds >= patience(self.warn_after, (step.answer,)):
             return self._in_a_row(history, step, rounds)
         is_in_a_row = rounds >= step.equal_call_count or step.answer in NEUTRAL
         return None if is_in_a_row else self._anywhere(step)
 
     def _in_a_row(self, history: History, step: Step, rounds: int) -> Verdict:
-        evidence = f"{step.tool} was called {rounds} times in a row with equal arguments and equal results"
+        evidence = _row(step, rounds)
         if step.answer is Answer.FAILED and rounds >= self.stop_after_failures:
             trouble = history.trouble_before(rounds)
             return self._verdict(Severity.STOP if trouble else Severity.WARN, evidence + troubled(trouble), step, rounds)
@@ -76,4 +79,15 @@ class Repeat:
         return self._verdict(severity, evidence, step, count)
 
     def _verdict(self, severity: Severity, evidence: str, step: Step, count: int) -> Verdict:
-        return Verdict(rule=self.rule, severity=severity, evidence=evidence, marks=(step.signature,), repeat_count=count)
+        return Verdict(
+            rule=self.rule,
+            severity=severity,
+            evidence=evidence,
+            marks=(step.signature,),
+            repeat_count=count,
+            is_held=severity is Severity.STOP,
+        )
+
+
+def _row(step: Step, rounds: int) -> str:
+    return f"{step.tool} was called {rounds} times in a row with equal arguments and equal results"

@@ -7,6 +7,9 @@ from runguard_core.detectors._patience import patience
 from runguard_core.detectors._step import Step
 from runguard_core.detectors._verdict import Severity, Verdict
 
+#: Where a person asked in between, the same call is first of all an answer to that.
+PROMPTED_FACTOR = 2
+
 
 def judge_round(rule: str, history: History, step: Step, *, period: int, stop_after: int) -> Verdict | None:
     """A stop, when this call would complete the first round that is not tolerated and nothing has changed from round to round."""
@@ -20,6 +23,8 @@ def judge_round(rule: str, history: History, step: Step, *, period: int, stop_af
         allowed = patience(stop_after, (one.answer for one in history.latest(period)))
     else:
         allowed = stop_after
+    if period == 1 and history.is_prompted(step):
+        allowed *= PROMPTED_FACTOR
     if matched < period * (allowed - 1) or history.outcomes_agree(period, period * (allowed - 1) - 1) is False:
         return None
     equal = matched - 1 if agree is None else history.agreed(period, matched - 1)  # calls of the past that repeat a round

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runguard_core.detectors._answer import Answer
 from runguard_core.detectors._history import History
 from runguard_core.detectors._rounds import differs
+from runguard_core.detectors._rows import equal_rounds
 from runguard_core.detectors._step import Step
 from runguard_core.detectors._verdict import Severity, Verdict, episode
 
@@ -17,7 +18,7 @@ class SameResult:
 
     "ok" is what actions get, "not yet" what polls get, and a word or a number may be the answer to many questions: all are
     spared. An empty answer, also one of several tools, warns and does not stop: looking through thirty files for something that
-    is in none of them is work.
+    is in none of them is work. Rounds of calls of several tools that keep getting the same answers are announced.
 
     Attributes:
         warn_after, stop_after: so many in a row are announced, stop the run.
@@ -33,8 +34,9 @@ class SameResult:
 
     def after(self, history: History, step: Step) -> Verdict | None:
         """Judge a call that has just ended."""
-        if step.answer in _SPARED or not differs(history, step):
-            return None
+        found = self._round(history, step)
+        if found is not None or step.answer in _SPARED or not differs(history, step):
+            return found
         if step.answer is Answer.EMPTY:
             return self._empty(step)
         count = step.same_answer_count
@@ -42,6 +44,23 @@ class SameResult:
         if severity is None:
             return None
         return self._verdict(severity, f"{step.tool} gave {count} calls in a row the same answer", step, count)
+
+    def _round(self, history: History, step: Step) -> Verdict | None:
+        """Rounds of other calls that keep getting the same answers: announced."""
+        counts = equal_rounds(history, step)
+        if counts is None:
+            return None
+        for period, count in counts.items():
+            if count != period * (self.warn_after - 1):
+                continue
+            steps = history.latest(2 * period)
+            late = steps[period:]
+            is_other = [one.signature for one in steps[:period]] != [one.signature for one in late]
+            if is_other and len({one.tool for one in late}) > 1 and any(one.answer in _TELLING for one in late):
+                rounds = count // period + 1
+                evidence = f"the round {' -> '.join(one.tool for one in late)} got the same answers {rounds} times"
+                return replace(self._verdict(Severity.WARN, evidence, step, rounds), period=period)
+        return None
 
     def _empty(self, step: Step) -> Verdict | None:
         if step.same_answer_count == self.warn_after:
@@ -54,7 +73,15 @@ class SameResult:
         return None
 
     def _verdict(self, severity: Severity, evidence: str, step: Step, count: int) -> Verdict:
-        return Verdict(rule=self.rule, severity=severity, evidence=evidence, marks=(step.mark or "",), repeat_count=count)
+        return Verdict(
+            rule=self.rule,
+            severity=severity,
+            evidence=evidence,
+            marks=(step.mark or "",),
+            repeat_count=count,
+            is_held=severity is Severity.STOP,
+        )
 
 
+_TELLING = frozenset({Answer.TOLD, Answer.FAILED, Answer.BUSY})
 _SPARED = frozenset({Answer.DONE, Answer.WAITING, Answer.BRIEF, None})

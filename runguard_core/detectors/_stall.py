@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from runguard_core.detectors._history import History
 from runguard_core.detectors._step import Step
-from runguard_core.detectors._verdict import Verdict, episode
+from runguard_core.detectors._verdict import Severity, Verdict, episode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +35,11 @@ class Stall:
             return None
         answers = "no answer reported" if step.mark is None else "answers seen before"
         evidence = f"the latest {count} calls were all made before in this run, with {answers}"
-        return Verdict(rule=self.rule, severity=severity, evidence=evidence, marks=(step.signature,), repeat_count=count)
+        return Verdict(
+            rule=self.rule,
+            severity=severity,
+            evidence=evidence,
+            marks=(step.signature,),
+            repeat_count=count,
+            is_held=severity is Severity.STOP,
+        )

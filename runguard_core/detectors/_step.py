@@ -34,6 +34,7 @@ class Step:
         sketch: start of its canonical arguments, for likeness; dropped once five more calls have begun, empty where no detector
             reads it.
         turn: number of the turn that asked for it, 0 when unknown.
+        loop: number of the tool loop, which a person's prompt opens; is_prompted: whether such prompts can be told from others.
         is_new: the call was not made before.
         is_poll: the policy says that repeating this tool is what it is for.
         is_vague: its arguments were all volatile, so that all its calls look equal.
@@ -52,6 +53,8 @@ class Step:
     signature: str
     sketch: str = ""
     turn: int = 0
+    loop: int = 0
+    is_prompted: bool = False
     is_new: bool = False
     is_poll: bool = False
     is_vague: bool = False
@@ -68,6 +71,7 @@ class Step:
     stale_count: int = 0
     alike_count: int = field(default=0, repr=False)
     near: dict[int, int] | None = field(default=None, repr=False)
+    ended: dict[int, int] | None = field(default=None, repr=False)
     words: frozenset[str] | None = field(default=None, repr=False)
     agreed: dict[int, int] | None = field(default=None, repr=False)
 

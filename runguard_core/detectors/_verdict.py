@@ -26,6 +26,7 @@ class Verdict:
         repeat_count: how often it was seen; period: calls in one round.
         topic: what of the rule it is about, where one rule has more than one thing to warn of; each is announced once.
         figures: the numbers in the sentence, by name with their units.
+        is_held: a stop that is said after a call and waits for the next tool call: a model may still give its last answer.
     """
 
     rule: str
@@ -36,6 +37,7 @@ class Verdict:
     period: int = 1
     topic: str = ""
     figures: Mapping[str, int] = field(default_factory=dict)
+    is_held: bool = False
 
 
 def episode(count: int, warn_after: int, stop_after: int) -> Severity | None:

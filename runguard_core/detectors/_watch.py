@@ -33,7 +33,10 @@ class Detector(Protocol):
         ...
 
     def after(self, history: History, step: Step) -> Verdict | None:
-        """Judge a call that has just ended. A stop latches the run: its next call of any kind is refused."""
+        """Judge a call that has just ended.
+
+        A stop latches the run: its next call of any kind is refused. With `is_held` it waits for the next tool call.
+        """
         ...
 
 
@@ -80,7 +83,7 @@ class Watch:
         reads_sketch: whether a detector compares arguments, so that steps need a sketch of them.
     """
 
-    __slots__ = ("_after", "_before", "_rules", "_taken", "history", "reads_sketch")
+    __slots__ = ("_after", "_before", "_held", "_rules", "_taken", "history", "reads_sketch")
 
     def __init__(self, detectors: Sequence[Detector], rules: Sequence[ToolRule] = ()) -> None:
         """An empty history under these detectors."""
@@ -90,6 +93,7 @@ class Watch:
         self.reads_sketch = any(getattr(detector, "reads_sketch", False) for detector in detectors)
         self._rules = rules
         self._taken: dict[str, Repetition] = {}
+        self._held: Verdict | None = None
 
     def before(self, step: Step) -> Sequence[Verdict]:
         """What is said of the candidate: warnings, and a stop last; empty when there is nothing to say."""
@@ -97,7 +101,10 @@ class Watch:
         if taken is Repetition.EXEMPT:
             return _NOTHING_SAID
         step.is_poll = taken is Repetition.POLL
-        return self._said(self._before, step)
+        if self._held is None:
+            return self._said(self._before, step)
+        held, self._held = replace(self._held, is_held=False), None
+        return [*self._said(self._before, step), held][-1:]
 
     def begin(self, step: Step) -> None:
         """The candidate starts; exempt tools leave no trace."""
@@ -112,15 +119,23 @@ class Watch:
         self.history.finish(step, ending)
         if taken is Repetition.POLL and ending.error is None:
             return _NOTHING_SAID
-        return self._said(self._after, step)
+        return self._hold(self._said(self._after, step))
+
+    def _hold(self, said: Sequence[Verdict]) -> Sequence[Verdict]:
+        """A stop that is held is a warning now, and a stop before the next tool call."""
+        if not said or not said[-1].is_held:
+            return said
+        self._held = said[-1]
+        return [*said[:-1], replace(said[-1], severity=Severity.WARN)]
 
     def recall(self, step: Step, ending: Ending) -> None:
         """A call of the past, as a ledger kept it: nothing is said of it."""
         taken = self.repetition(step.tool)
         if taken is not Repetition.EXEMPT:
             step.is_poll = taken is Repetition.POLL
+            self._held = None
             self.history.begin(step)
-            self.history.finish(step, ending)
+            self.finish(step, ending)
 
     def _said(self, judges: Sequence[Callable[[History, Step], Verdict | None]], step: Step) -> Sequence[Verdict]:
         history, found = self.history, None
@@ -155,7 +170,7 @@ class Watch:
             return self._softened_by_past(verdict, step)
         if taken is Repetition.POLL and verdict.rule != "error_streak" and verdict.repeat_count < _POLL_FACTOR * 3:
             return None
-        return replace(verdict, severity=Severity.WARN)
+        return replace(verdict, severity=Severity.WARN, is_held=False)
 
     def _round_taken(self, verdict: Verdict, tool: str) -> Repetition:
         """A round is taken as its most lenient tool is: polling with a pause in between is still polling."""
@@ -166,7 +181,7 @@ class Watch:
     def _softened_by_past(self, verdict: Verdict, step: Step) -> Verdict:
         """A stop becomes a warning where equal calls have kept getting other answers; failures and long streaks excepted."""
         if step.is_vague:
-            return replace(verdict, severity=Severity.WARN)
+            return replace(verdict, severity=Severity.WARN, is_held=False)
         if verdict.severity is not Severity.STOP or verdict.rule not in _SOFTENED or verdict.repeat_count >= _POLL_FACTOR * 3:
             return verdict
         last = step if step.is_finished else self.history.back(1)
@@ -175,4 +190,4 @@ class Watch:
         asked = {step.signature} if verdict.period == 1 else {one.signature for one in self.history.latest(verdict.period)}
         least = 1 if last.answer is Answer.BRIEF else _LIVE_CHANGES  # a number that changes at all may be the same by chance
         is_live = any(self.history.changed_count(signature) >= least for signature in asked)
-        return replace(verdict, severity=Severity.WARN) if is_live else verdict
+        return replace(verdict, severity=Severity.WARN, is_held=False) if is_live else verdict

@@ -30,7 +30,11 @@ def check_loops(engine: Engine, it: Candidate, call: ToolCall) -> None:
         if not it.caller.is_alone:
             recall(engine, watch, it.who)
     mark, sketch = read_call(call, engine.fingerprint, sketch=watch.reads_sketch)
-    step = it.step = Step(call.name, mark, sketch, turn=lane.turn_count, is_vague=sketch == "{}" and call.arguments not in _NONE)
+    step = it.step = Step(
+        call.name, mark, sketch, turn=lane.turn_count, loop=lane.loop_count,
+        is_prompted=lane.turn_count > lane.loop_count,  # else no prompt ever ended with a tool's result: they look all alike
+        is_vague=sketch == "{}" and call.arguments not in _NONE,
+    )  # fmt: skip
     for verdict in watch.before(step):
         act_on(engine, it, verdict)
     if it.state.is_probe:

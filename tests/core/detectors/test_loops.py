@@ -15,6 +15,7 @@ from runguard_core.detectors import (
     Fingerprint,
     History,
     Repetition,
+    Severity,
     Step,
     ToolRule,
     Watch,
@@ -25,29 +26,29 @@ from runguard_core.detectors import (
     signature,
 )
 
-from .playing import KEY, done, play, told
+from .playing import KEY, done, one_call, play, told
 
 LOOPS: dict[str, tuple[list[tuple[str, Any, Any]], int, str]] = {
     "same call, same result": ([("search", {"q": "x"}, "a page")] * 9, 2, "repeat"),
     "same call, same answer that is a failure": ([("search", {"q": "x"}, "Error: no such index")] * 9, 2, "repeat"),
     "a failure again, in a run that was failing": (
-        [("list", {}, "Error: no such table"), *[("search", {"q": "x"}, "Error: no such index")] * 9], 2, "repeat"),
+        [("list", {}, "Error: no such table"), *[("search", {"q": "x"}, "Error: no such index")] * 2, ("go", {}, "on")], 3, "repeat"),
     "same call, nothing": ([("search", {"q": "x"}, "[]")] * 9, 5, "repeat"),
     "an action that is acknowledged": ([("click", {"on": "next"}, "ok")] * 9, 5, "repeat"),
     "a poll that nobody declared": ([("get_status", {"job": 7}, "pending")] * 20, 11, "repeat"),
     "same call, same answer, other work in between": (
-        [step for i in range(20) for step in (("test", {}, "3 tests differ"), ("edit", {"n": i}, f"edited {i}"))], 12, "repeat"),
+        [step for i in range(20) for step in (("test", {}, "3 tests differ"), ("edit", {"n": i}, f"edited {i}"))], 13, "repeat"),
     "a habit of asking twice": (
-        [("read", "a", "A"), ("read", "a", "A"), ("list", {}, "L"), ("read", "b", "B"), ("read", "b", "B")], 4, "repeat"),
+        [("read", "a", "A"), ("read", "a", "A"), ("list", {}, "L"), ("read", "b", "B"), ("read", "b", "B"), ("go", {}, "on")], 5, "repeat"),
     "the same failure, other words": (
         [("search", {"q": f"weather forecast of paris {i}"}, f"Could not find [paris {i}]") for i in range(9)], 3, "near_duplicate"),
     "unknown volatile arguments": (
         [("get", {"page": "the report of may", "at": f"2026-11-24T10:00:0{i}Z"}, "the very same report, word for word") for i in range(9)],
         3, "near_duplicate"),
     "another question, the same answer": (
-        [("search", {"q": chr(97 + i) * 5}, "the service is closed on sundays") for i in range(9)], 5, "same_result"),
+        [("search", {"q": chr(97 + i) * 5}, "the service is closed on sundays") for i in range(9)], 6, "same_result"),
     "calls and answers all seen before, in no order": (
-        [(name, {}, f"the page of {name}, unchanged") for name in "abcdefgh" + "acegbdfhgecadbhfgafdbechgdcbahfeachbdegf"], 39, "stall"),
+        [(name, {}, f"the page of {name}, unchanged") for name in "abcdefgh" + "acegbdfhgecadbhfgafdbechgdcbahfeachbdegf"], 40, "stall"),
     "same call, same failure": ([("fetch", {"u": 1}, ValueError("429 slow down"))] * 9, 3, "repeat"),
     "key order does not matter": ([("f", {"a": 1, "b": 2}, "r"), ("f", {"b": 2, "a": 1}, "r"), ("f", {"a": 1, "b": 2}, "r")], 2, "repeat"),
     "volatile arguments do not hide it": ([("f", {"q": 1, "request_id": i, "thought": f"try {i}"}, "r") for i in range(5)], 2, "repeat"),
@@ -86,7 +87,8 @@ def test_a_loop_is_stopped_at_the_call_that_completes_it(name: str) -> None:
     assert played.stop is not None
     assert (played.index, played.stop.rule) == (index, rule)
     assert played.stop.marks
-    assert rule == "stall" or shape[index][0] in played.stop.evidence
+    named = index if "would" in played.stop.evidence else index - 1  # a stop that was held speaks of the call before
+    assert rule == "stall" or shape[named][0] in played.stop.evidence
 
 
 @pytest.mark.parametrize("name", list(HEALTHY))
@@ -116,7 +118,7 @@ def test_unlike_calls_of_one_turn_with_one_answer_are_one_question() -> None:
     """The model asked for all of them before it saw an answer; across turns they count."""
     shape = [("search", {"q": chr(97 + i) * 5}, "the service is closed on sundays") for i in range(12)]
     assert play(shape, in_turns_of=12).warned == []
-    assert play(shape).index == 5
+    assert play(shape).index == 6
 
 
 def test_a_failure_that_may_pass_is_tried_once_more_than_one_that_may_not() -> None:
@@ -146,6 +148,31 @@ def test_a_round_with_alike_arguments_is_announced() -> None:
     assert "retrieve -> rank was made 3 times" in verdict.evidence
     other = [(tool, {"q": f"{place}"}, result) for place, (tool, _, result) in enumerate(shape)]
     assert play(other).warned == []
+
+
+def test_what_is_seen_after_a_call_stops_the_next_tool_call_and_not_the_last_answer() -> None:
+    """A warning now; the stop waits until a tool is to be run again."""
+    watch = Watch(default_detectors())
+    said = [list(one_call(watch, "find", {"q": f"{name * 5}"}, "the service is closed on sundays")) for name in "abcdef"]
+    assert [(one.rule, one.severity, one.is_held) for one in said[-1]] == [("same_result", Severity.WARN, True)]
+    (stop,) = watch.before(Step("other", "s"))
+    assert (stop.severity, stop.evidence) == (Severity.STOP, said[-1][0].evidence)
+    assert not watch.before(Step("other", "s"))
+
+
+def test_a_person_who_asks_again_is_answered_again() -> None:
+    """With a prompt in between twice as many pass; where prompts cannot be told apart nothing changes."""
+    for prompted, refused in ((True, 5), (False, 2)):
+        watch = Watch(default_detectors())
+        for index in range(6):
+            step = Step("hours", "s", turn=2 * index + 1, loop=index + 1, is_prompted=prompted and index > 0)
+            stops = [one for one in watch.before(step) if one.severity is Severity.STOP]
+            assert bool(stops) is (index >= refused), index
+            if stops:
+                break
+            watch.begin(step)
+            said = watch.finish(step, told("from nine to five"))
+            assert prompted is False or bool(said) is (index >= 3)
 
 
 def test_thoughts_are_announced_and_never_stopped() -> None:
