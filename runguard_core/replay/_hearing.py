@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,18 +31,18 @@ class Heard:
 
     Attributes:
         warns: in order.
-        last_stop: the run was tripped by a call after which it made no other: it was stopped, and nothing was left to be refused.
+        last_stop: where it was tripped; the stop of a run of which no call was refused, because its last one tripped it.
     """
 
     warns: tuple[Warn, ...]
     last_stop: Stop | None
 
 
-def heard(said: Iterable[Event], run: str, stopped: Collection[str], starts: Sequence[datetime], numbers: Sequence[int]) -> Heard:
+def heard(said: Iterable[Event], run: str, starts: Sequence[datetime], numbers: Sequence[int]) -> Heard:
     """Bring events back to the recording.
 
     Args:
-        said: events of its session. run: its id; its segments' are longer. stopped: runs of which a call was refused.
+        said: events of its session. run: its id; its segments' are longer.
         starts: when each event of the recording was played, ascending; numbers: the events' own.
     """
     warns, last_stop = [], None
@@ -53,7 +53,7 @@ def heard(said: Iterable[Event], run: str, stopped: Collection[str], starts: Seq
         place = max(0, bisect_right(starts, event.at) - 1)
         if event.severity == ev.WARN and event.kind not in _NOT_OF_RUNS:
             warns.append(Warn(numbers[place], rule_of(event), event.message, event.kind in _OBSERVED))
-        elif event.kind == ev.RUN_TRIPPED and its not in stopped and last_stop is None:
+        elif event.kind == ev.RUN_TRIPPED and last_stop is None:
             last_stop = Stop(numbers[place], rule_of(event), event.message, place + 1)
     return Heard(tuple(warns), last_stop)
 

@@ -102,8 +102,8 @@ class _Playing:
                 saved += self._tally(event, place)
         self._settle_until(None)
         whole = sum((self._tally(event, place) for place, event in enumerate(recording.events)), Tally())
-        said = heard(self._guard.store.events(session=self._caller.session), self._caller.run, self._stopped, self._starts,
-                      [event.index for event in recording.events])  # fmt: skip
+        numbers = [event.index for event in recording.events]
+        said = heard(self._guard.store.events(session=self._caller.session), self._caller.run, self._starts, numbers)
         for run in {self._caller.run_of(event) for event in recording.events}:
             self._guard.end_run(self._guard.rules.defaults.with_values(session=self._caller.session, run=run))
         return Played(

@@ -13,6 +13,7 @@ from runguard_core import Budget, Guard, Outcome, OutcomeKind, StoppedError, Too
 from runguard_core.ledger import CallFilter
 from runguard_core.policy import load_policy
 from runguard_core.replay import Recording, incident_json, parse_run, play_many, recordings_of
+from runguard_core.reports import dead_tails
 
 SECRETS = (
     "refund of Ann Smith",
@@ -65,6 +66,7 @@ def test_the_ledgers_runs_play_as_they_went(guard: Guard) -> None:
     for recording, one in zip(recorded(guard), found, strict=True):
         calls = guard.store.calls(CallFilter(run=recording.run_id))
         assert one.total_nanos == sum(call.cost_nanos for call in calls)
+        assert one.dead_tail_nanos == sum(dead_tails(calls).values())
         if one.stop is not None:
             assert one.stop.index == len(calls)
             assert recording.events[-1].was_refused
@@ -109,10 +111,34 @@ def test_runs_of_one_session_share_a_guard(tmp_path: Path) -> None:
     assert [one.stop and one.stop.place for one in found] == [5, 1]
     assert found[1].stop is not None
     assert "did again what tripped the one before" in found[1].stop.evidence
+    assert ([warn.rule for warn in found[0].warns], found[1].warns) == (["repeat"], ())
     policy = tmp_path / "policy.toml"
     policy.write_text('[[budgets]]\nname = "session"\nlimit = "3 calls"\nper = ["session"]\n[detectors.repeat]\nmode = "off"')
     found = list(play_many(runs, load_policy(policy, environ={}).rules))
     assert [one.stop and one.stop.rule for one in found] == [None, "budget session"]
+
+
+def test_a_run_that_goes_well_ends_the_probing() -> None:
+    """The run after it is judged like any other."""
+    guard = Guard(app="shop", store="memory://")
+    for result in ("same", "{step}", "same"):
+        _run(guard, "s", lambda step, said=result: ({"q": said.format(step=step)}, Outcome(result=said.format(step=step))))
+    runs = recorded(guard)
+    guard.close()
+    found = list(play_many(runs, load_policy(environ={}).rules))
+    assert [one.stop and one.stop.place for one in found] == [5, None, 5]
+
+
+def test_what_the_ledger_charged_holds() -> None:
+    """A provider's own price, and whatever else the guard knew then and a recording does not say."""
+    guard = Guard(app="shop", store="memory://")
+    with guard.session("s"), guard.model_call("gpt-4o-mini", prompt="x") as call:
+        call.post(Usage(input_tokens=1000, output_tokens=100), cost_nanos=123_456)
+    [recording] = recorded(guard)
+    again = parse_run(incident_json(recording, (), guard.fingerprint), "incident")
+    guard.close()
+    rules = load_policy(environ={}).rules
+    assert [one.total_nanos for one in play_many([recording, again], rules)] == [123_456, 123_456]
 
 
 def test_together_all_runs_fill_the_same_budgets(tmp_path: Path) -> None:

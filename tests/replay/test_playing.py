@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from runguard_core import History, Severity, Step, Verdict
+from runguard_core import History, Severity, Step, Usage, Verdict
 from runguard_core.guard import rules_of
 from runguard_core.replay import play, played_json
+from runguard_core.replay._calling import Caller
 
 from .recorded import llm, played, run, tool
 
@@ -116,6 +117,8 @@ def test_budgets_refuse_by_what_is_known(tmp_path: Path) -> None:
     silent = played(run(*[llm(tokens_in=None, tokens_out=None) for _ in range(20)]), policy, tmp_path)
     assert silent.stop is None
     assert (silent.whole.untold_count, silent.whole.tokens, silent.whole.nanos) == (20, 0, 0)
+    tokens = '[[budgets]]\nname = "run"\nlimit = "50 tokens"\nper = ["run"]'
+    assert played(run(*[llm(tokens_in=None, tokens_out=None) for _ in range(20)]), tokens, tmp_path).stop is None
     nameless = played(run(*[llm(model=None) for _ in range(20)]), policy, tmp_path)
     assert nameless.stop is None
     assert (nameless.whole.untold_count, nameless.whole.tokens) == (20, 20 * 1100)
@@ -159,6 +162,29 @@ def test_calls_lie_beside_each_other_as_recorded(tmp_path: Path) -> None:
     assert beside.stop is not None
     assert "pending 4" in beside.stop.evidence
     assert after.stop is None
+
+
+def test_calls_are_filled_in_as_an_adapter_would(make_guard: Any) -> None:
+    """Retries within a step, tool loops, tools asked for, the user's messages in the prompt."""
+    refused = {"kind": "llm", "error": 429, "step": 1}
+    events = [{"kind": "user", "text": "hello"}, refused, refused | {"step": 2}, llm(step=2), tool("f", {}, "x"), llm(), llm()]
+    recording = run(*events, {"kind": "user", "text": "and?"}, llm())
+    guard = make_guard()
+    caller, calls = Caller(recording, "s", "r", guard), []
+    usage = Usage(input_tokens=1000, output_tokens=100)
+    for place, event in enumerate(recording.events):
+        if event.kind == "user":
+            caller.prompt(event)
+        elif event.kind == "llm":
+            calls.append(caller.call(event, place, usage))
+            caller.passed(event, f"c{place}")
+        else:
+            caller.call(event, place, None)
+    assert [call.retry_of for call in calls] == [None, None, "c2", None, None, None]
+    assert [call.after_tool for call in calls] == [False, False, False, True, False, False]
+    assert [call.parts[0].chars for call in calls] == [5, 5, 5, 5, 5, 9]
+    assert sum(part.chars for part in calls[0].parts) == 4 * (1000 - 3 - 4 * 2)
+    assert caller.outcome(recording.events[3], 3, usage, None).tool_names == ("f",)
 
 
 @dataclass(frozen=True)
