@@ -168,7 +168,7 @@ def test_calls_are_filled_in_as_an_adapter_would(make_guard: Any) -> None:
     """Retries within a step, tool loops, tools asked for, the user's messages in the prompt."""
     refused = {"kind": "llm", "error": 429, "step": 1}
     events = [{"kind": "user", "text": "hello"}, refused, refused | {"step": 2}, llm(step=2), tool("f", {}, "x"), llm(), llm()]
-    recording = run(*events, {"kind": "user", "text": "and?"}, llm())
+    recording = run(*events, tool("f", {}, "x"), {"kind": "user", "text": "and?"}, llm())
     guard = make_guard()
     caller, calls = Caller(recording, "s", "r", guard), []
     usage = Usage(input_tokens=1000, output_tokens=100)
