@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape as xml
 
 from rich.console import Console
-from rich.table import Table
 
 from runguard_core.cli._render import bar
 from runguard_core.cli._replay_render import dollars_of
+from runguard_core.cli._tables import Column, figure, print_table
 from runguard_core.cli._text import shown
 from runguard_core.replay import ReplaySum
 
@@ -45,21 +45,20 @@ def print_curve(console: Console, key: str, points: Points) -> None:
     """One line a value; what is saved and what goes wrong as bars, each column's longest at full length."""
     most = max([saved_ratio(found) for _, found in points]) or 1.0
     worst = max([hit_ratio(found) or 0.0 for _, found in points]) or 1.0
-    table = Table(title=f"{points[0][1].run_count:,} runs, {key} swept", title_justify="left", box=None, pad_edge=False)
-    table.add_column(shown(key.rpartition(".")[2]), justify="right", no_wrap=True)
-    for name in ("stops", "healthy hit", "calls saved", "USD saved"):
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column(f"{of_what(points)} saved", no_wrap=True)
-    table.add_column("healthy runs hit", no_wrap=True)
+    columns = (
+        figure(key.rpartition(".")[2]), figure("stops"), figure("healthy hit"), figure("calls saved", spare=1),
+        figure("USD saved", spare=2), Column(f"{of_what(points)} saved"), Column("healthy runs hit", spare=3),
+    )  # fmt: skip
+    rows = []
     for value, found in points:
         hit = hit_ratio(found)
-        table.add_row(
+        rows.append((
             shown(value), f"{found.stop_count:,}", f"[bold red]{found.healthy_count}[/]" if found.healthy_count else "0",
             f"{found.saved.call_count:,}", dollars_of(found.saved),
             f"[green]{bar(saved_ratio(found) / most, 10)}[/] {saved_ratio(found):5.1%}",
             "no run says" if hit is None else f"[red]{bar(hit / worst, 10)}[/] {hit:5.1%}",
-        )  # fmt: skip
-    console.print(table)
+        ))  # fmt: skip
+    print_table(console, f"{points[0][1].run_count:,} runs, {key} swept", columns, rows)
 
 
 _WIDTH, _HEIGHT = 760, 400

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
+from runguard_core.cli._tables import Column, figure, name, print_table
 from runguard_core.cli._text import shown
 from runguard_core.money import format_usd
 from runguard_core.replay import Played, ReplaySum, Tally, summed
-
-_ID_CHARS = 35
 
 
 def print_played(console: Console, played: Sequence[Played], *, only_stopped: bool, limit: int) -> None:
@@ -32,28 +30,24 @@ def print_played(console: Console, played: Sequence[Played], *, only_stopped: bo
 
 
 def _print_runs(console: Console, rows: Sequence[Played]) -> None:
-    table = Table(title="Runs, those that would have been stopped first", title_justify="left", box=None, pad_edge=False)
-    table.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1)
-    table.add_column("stop at", justify="right", no_wrap=True)
-    table.add_column("rule", overflow="fold", min_width=14)
-    for name in ("calls saved", "USD saved"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("well", no_wrap=True, min_width=4)
-    for one in rows:
-        table.add_row(*_cells(one))
-    console.print(table)
+    columns = (
+        name("run"), figure("stop at"), name("rule"), figure("calls saved", spare=1), figure("USD saved", spare=2),
+        Column("well"),
+    )  # fmt: skip
+    cells = [_cells(one, id_chars(console)) for one in rows]
+    print_table(console, "Runs, those that would have been stopped first", columns, cells)
 
 
-def _cells(one: Played) -> tuple[str, ...]:
+def _cells(one: Played, most_chars: int) -> tuple[str, ...]:
     well = {True: "yes", False: "no", None: ""}[one.went_well]
     if one.stop is None:
         warned = ", ".join(dict.fromkeys(warn.rule for warn in one.warns))
         said = f"[yellow]warns: {shown(warned)}[/]" if warned else ""
-        return (shown(short(one.run_id)), f"- of {one.event_count}", said, "", f"- of {dollars(one)}", well)
+        return (shown(short(one.run_id, most_chars)), f"- of {one.event_count}", said, "", f"- of {dollars(one)}", well)
     saved = dollars_of(one.saved)
     colour = "red" if one.went_well else "default"
     return (
-        shown(short(one.run_id)), f"{one.stop.index} of {one.event_count}", f"[{colour}]{shown(one.stop.rule)}[/]",
+        shown(short(one.run_id, most_chars)), f"{one.stop.index} of {one.event_count}", f"[{colour}]{shown(one.stop.rule)}[/]",
         f"{one.saved.call_count} of {one.whole.call_count}", f"{saved} of {dollars(one)}",
         "[bold red]HIT[/]" if one.went_well else well,
     )  # fmt: skip
@@ -69,22 +63,28 @@ def dollars_of(tally: Tally) -> str:
     return "?" if tally.untold_count and not tally.nanos else format_usd(tally.nanos)
 
 
-def short(run_id: str) -> str:
+def id_chars(console: Console) -> int:
+    """How much of a run's id a table has room for."""
+    return 33 if console.width >= 100 else 22
+
+
+def short(run_id: str, most_chars: int) -> str:
     """An id that fits: its beginning and its end say more than its middle."""
-    return run_id if len(run_id) <= _ID_CHARS else f"{run_id[:10]}…{run_id[-(_ID_CHARS - 11) :]}"
+    return run_id if len(run_id) <= most_chars else f"{run_id[:10]}…{run_id[-(most_chars - 11) :]}"
 
 
 def _print_rules(console: Console, found: ReplaySum) -> None:
-    table = Table(title="By rule", title_justify="left", box=None, pad_edge=False)
-    table.add_column("rule", overflow="fold", ratio=1)
-    for name in ("stops", "of these went well", "calls saved", "tokens saved", "USD saved", "runs warned", "observed"):
-        table.add_column(name, justify="right")
+    columns = (
+        name("rule"), figure("stops"), figure("healthy hit"), figure("calls saved", spare=2), figure("tokens saved", spare=4),
+        figure("USD saved", spare=1), figure("runs warned", spare=3), figure("observed", spare=5),
+    )  # fmt: skip
+    rows = []
     for row in found.rules:
         hit = f"[bold red]{row.healthy_count}[/]" if row.healthy_count else "0"
         stopped = (f"{row.stop_count}", hit, f"{row.saved.call_count:,}", f"{row.saved.tokens:,}", dollars_of(row.saved))
-        cells = stopped if row.stop_count else ("", "", "", "", "")
-        table.add_row(shown(row.rule), *cells, f"{row.warn_count or ''}", f"{row.observed_count or ''}")
-    console.print(table)
+        said = (f"{row.warn_count or ''}", f"{row.observed_count or ''}")
+        rows.append((shown(row.rule), *(stopped if row.stop_count else ("", "", "", "", "")), *said))
+    print_table(console, "By rule", columns, rows)
 
 
 def lines_of(found: ReplaySum) -> list[str]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from runguard_core.cli._app import out, show, write_file
 from runguard_core.cli._bars import bar
 from runguard_core.cli._replay_curve import curve_svg, print_curve
-from runguard_core.cli._replay_render import dollars_of, short
+from runguard_core.cli._replay_render import dollars_of, id_chars, short
+from runguard_core.cli._tables import Column, figure, name, print_table
 from runguard_core.cli._text import shown
 from runguard_core.money import format_usd
 from runguard_core.policy import Policy, load_policy, sweep_values, with_value
@@ -110,10 +109,6 @@ def sweep(runs: Iterable[Recording], base: Policy, wanted: str, *, together: boo
 
 def _print_sides(variants: Sequence[Variant]) -> None:
     sums = [one.sum for one in variants]
-    table = Table(title=f"{sums[0].run_count:,} runs under two policies", title_justify="left", box=None, pad_edge=False)
-    table.add_column("", overflow="fold")
-    for one in variants:
-        table.add_column(shown(one.title), justify="right", overflow="fold")
     rows: list[tuple[str, list[str]]] = [
         ("runs stopped", [f"{found.stop_count:,}" for found in sums]),
         (f"of {sums[0].well_count:,} that went well", [_hit(found) for found in sums]),
@@ -125,9 +120,8 @@ def _print_sides(variants: Sequence[Variant]) -> None:
     for rule in rules:
         counts = [next((row.stop_count for row in found.rules if row.rule == rule), 0) for found in sums]
         rows.append((f"stopped by {shown(rule)}", [f"{count:,}" for count in counts]))
-    for name, cells in rows:
-        table.add_row(name, *cells)
-    out.print(table)
+    columns = (name(""), *(figure(one.title) for one in variants))
+    print_table(out, f"{sums[0].run_count:,} runs under two policies", columns, [(title, *cells) for title, cells in rows])
 
 
 def _hit(found: ReplaySum) -> str:
@@ -139,15 +133,11 @@ def print_differences(differing: Sequence[Difference], titles: Sequence[str], li
     if not differing:
         out.print("Both stop the same runs at the same places.")
         return
-    table = Table(title=f"{len(differing):,} runs differ", title_justify="left", box=None, pad_edge=False)
-    table.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1)
-    table.add_column("went well", no_wrap=True)
-    for title in titles:
-        table.add_column(shown(title), overflow="fold")
-    for one in sorted(differing, key=lambda one: one.went_well is not True)[:limit]:
-        well = {True: "[green]yes[/]", False: "no", None: ""}[one.went_well]
-        table.add_row(shown(short(one.run_id)), well, _place(one.old), _place(one.new))
-    out.print(table)
+    rows = sorted(differing, key=lambda one: one.went_well is not True)[:limit]
+    wells = {True: "[green]yes[/]", False: "no", None: ""}
+    cells = [(shown(short(one.run_id, id_chars(out))), wells[one.went_well], _place(one.old), _place(one.new)) for one in rows]
+    columns = (name("run"), Column("well"), *(name(shown(title)) for title in titles))
+    print_table(out, f"{len(differing):,} runs differ", columns, cells)
     if len(differing) > limit:
         out.print(f"... and {len(differing) - limit:,} more (--limit)", style="dim", highlight=False)
 
