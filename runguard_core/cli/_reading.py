@@ -28,6 +28,7 @@ from runguard_core.cli._app import (
 from runguard_core.cli._text import shown
 from runguard_core.errors import PolicyError
 from runguard_core.ledger import AccountRow, CallFilter, LatchState, Unit
+from runguard_core.money import format_usd
 from runguard_core.policy import Policy
 from runguard_core.reports import (
     NONE_KEY,
@@ -153,7 +154,9 @@ def report_command(
                     say(f"No call carries {key.removeprefix('tag:')!r}. Known: {known}; other words are the keys of tags.")
                 out.print()
             if tails:
-                out.print(f"{len(tails)} runs{render.dead_tail_note(tail_nanos, whole.nanos)}.", highlight=False)
+                share = f" ({tail_nanos / whole.nanos:.0%})" if whole.nanos else ""
+                sum_ = f"{len(tails)} run{'s' if len(tails) > 1 else ''} spent [yellow]{format_usd(tail_nanos)}[/]{share}"
+                out.print(f"Dead tail: {sum_} after the last new tool result.", highlight=False)
 
         show(as_json, document, text)
 

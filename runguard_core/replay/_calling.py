@@ -44,8 +44,6 @@ class Caller:
         """
         self.session, self.run, self._recording = session, run, recording
         self._defaults, self._fingerprint = guard.rules.defaults, guard.fingerprint
-        named = {event.agent for event in recording.events if event.is_call and event.agent is not None}
-        self._only_agent = next(iter(named)) if len(named) == 1 else None
         self._tool_count = len({event.name for event in recording.events if event.kind == "tool"})
         self._asked = asked_tools(recording.events)
         self._lanes: dict[Lane, _LaneState] = {}
@@ -57,7 +55,7 @@ class Caller:
 
     def who(self, event: RecordedEvent) -> Attribution:
         """The owner of a call; agents, and instances of one, have histories of their own."""
-        agent = event.agent or self._only_agent
+        agent = event.agent
         instance = None if event.instance is None else f"{agent or ''}/{event.instance}"
         return self._defaults.with_values(
             **self._recording.who, session=self.session, run=self.run_of(event), agent=agent, instance=instance
@@ -73,7 +71,7 @@ class Caller:
                 lane.after_tool = False
 
     def call(self, event: RecordedEvent, place: int, usage: Usage | None) -> Call:
-        """What is about to be called. Calls without an agent belong to the only one that is named."""
+        """What is about to be called."""
         lane = self._lane(event)
         if event.kind == "tool":
             lane.after_tool = True
@@ -123,7 +121,7 @@ class Caller:
         yield PromptPart("prompt", chars, messages)
 
     def _lane(self, event: RecordedEvent) -> _LaneState:
-        return self._lanes.setdefault((event.segment, event.agent or self._only_agent, event.instance), _LaneState())
+        return self._lanes.setdefault((event.segment, event.agent, event.instance), _LaneState())
 
 
 def _tool_outcome(event: RecordedEvent) -> Outcome:

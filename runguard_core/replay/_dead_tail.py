@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from runguard_core.calls import CallKind
 from runguard_core.detectors import Fingerprint, result_mark
 from runguard_core.ledger import CallRecord
+from runguard_core.replay._calling import asked_tools
 from runguard_core.replay._recording import RecordedEvent
 from runguard_core.replay._texts import is_reported, result_of
 
@@ -24,6 +25,7 @@ class Beat:
         nanos: what it cost, nano-USD; None when nobody can say.
         mark: of a tool's result, volatile parts left out; None for a failure.
         is_reported: whether anybody said what came of it.
+        asks_tools: of a model call: its answer asks for tools, so it is no last word.
     """
 
     kind: str
@@ -31,6 +33,7 @@ class Beat:
     nanos: int | None = 0
     mark: str | None = None
     is_reported: bool = True
+    asks_tools: bool = False
 
 
 def dead_tail_nanos(beats: Sequence[Beat]) -> int | None:
@@ -40,7 +43,8 @@ def dead_tail_nanos(beats: Sequence[Beat]) -> int | None:
       A failure is no result. A result that nobody reported counts as new: what is unknown is not called dead.
     - The tail begins after the last call with a new result; where tools were called and none ever brought one, after the
       first of those calls. A run without tool calls has no tail: 0.
-    - An *answer* is a model call that its agent instance follows up with no further call before the next prompt or the end.
+    - An *answer* is a model call that asks for no tool, and that its agent instance follows up with no further call before
+      the next prompt or the end.
 
     None when the cost of a call in the tail is not known.
     """
@@ -73,7 +77,7 @@ def _answers(beats: Sequence[Beat]) -> set[int]:
         if beat.kind != "prompt":
             latest[beat.lane] = place
             continue
-        found |= {last for last in latest.values() if beats[last].kind == "model"}
+        found |= {last for last in latest.values() if beats[last].kind == "model" and not beats[last].asks_tools}
         latest.clear()
     return found
 
@@ -85,7 +89,7 @@ def beats_of_calls(calls: Iterable[CallRecord]) -> list[Beat]:
         settled, lane = call.settlement, call.attribution.instance or call.attribution.agent
         cost = call.cost_nanos if settled is None or settled.cost_nanos is not None else None
         if call.kind is CallKind.MODEL:
-            found.append(Beat("model", lane, cost))
+            found.append(Beat("model", lane, cost, asks_tools=settled is not None and bool(settled.tool_names)))
             continue
         failed = settled is not None and settled.error is not None
         mark = settled.result_hash if settled is not None and not failed else None
@@ -95,16 +99,16 @@ def beats_of_calls(calls: Iterable[CallRecord]) -> list[Beat]:
 
 def beats_of_events(events: Sequence[RecordedEvent], costs: Sequence[int | None]) -> list[Beat]:
     """One recording; `costs` are the events' own, nano-USD."""
-    found = []
-    for event, cost in zip(events, costs, strict=True):
-        if event.was_refused:
-            continue
+    found: list[Beat] = []
+    asked = asked_tools(events)
+    for place, (event, cost) in enumerate(zip(events, costs, strict=True)):
         lane = f"{event.segment}/{event.agent}/{event.instance}"
         if event.kind == "llm":
-            found.append(Beat("model", lane, 0 if cost is None and event.error is not None else cost))
+            known = 0 if cost is None and event.error is not None else cost
+            found.append(Beat("model", lane, known, asks_tools=bool(asked[place])))
         elif event.kind == "user":
             found.append(Beat("prompt"))
-        elif event.kind == "tool":
+        elif event.kind == "tool" and not event.was_refused:
             told = is_reported(event)
             mark = result_mark(result_of(event), _KEY) if told and event.error is None else None
             found.append(Beat("tool", lane, cost, mark, is_reported=told))

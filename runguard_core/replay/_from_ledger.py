@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from runguard_core.calls import CallKind, Certainty, OutcomeKind
 from runguard_core.events import CALL_REFUSED, CALL_STOPPED, RUN_TRIPPED
 from runguard_core.ledger import CallRecord, Event
-from runguard_core.replay._recording import RecordedEvent, Recording
+from runguard_core.replay._recording import RecordedEvent, Recording, owned
 
 _STOPS = frozenset({RUN_TRIPPED, CALL_REFUSED, CALL_STOPPED})
 _WHO = ("feature", "team", "owner", "user", "release")
@@ -46,7 +46,7 @@ def _recording(
     status = "stopped" if was_stopped else "completed" if finished(calls) else None
     return Recording(
         run_id=run,
-        events=(*(event_of(call, index) for index, call in enumerate(calls)), *_refused(refused, calls)),
+        events=owned([*(event_of(call, index) for index, call in enumerate(calls)), *_refused(refused, calls)]),
         source="RunGuard ledger",
         outcome={"status": status} if status else {},
         session=session,

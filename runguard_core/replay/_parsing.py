@@ -14,7 +14,7 @@ from typing import Any
 from runguard_core.calls import PromptPart
 from runguard_core.errors import InvalidAmountError, RunguardError
 from runguard_core.money import MAX_AMOUNT, usd_to_nanos
-from runguard_core.replay._recording import RecordedEvent, Recording
+from runguard_core.replay._recording import RecordedEvent, Recording, owned
 from runguard_core.replay._texts import letters
 
 #: Later instants are milliseconds, not seconds, since 1970.
@@ -67,7 +67,7 @@ def parse_run(found: Any, place: str) -> Recording:
         raise RecordingError(place, f"expected a list as events, got {_kind(events)}")
     return Recording(
         run_id=_text(found.get("run_id")) or place,
-        events=tuple(parse_event(event, number) for number, event in enumerate(events or ())),
+        events=owned([parse_event(event, number) for number, event in enumerate(events or ())]),
         source=_text(found.get("source")),
         labels=_mapping(found.get("labels")),
         outcome=_mapping(found.get("outcome")),

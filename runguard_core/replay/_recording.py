@@ -6,8 +6,8 @@ fields of an event. Everything but `run_id` and `events` may be missing; unknown
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -117,6 +117,15 @@ class Recording:
     def went_well(self) -> bool | None:
         """Whether its outcome or labels say that it went well; None when they do not say."""
         return judged(self.labels, self.outcome)
+
+
+def owned(events: Sequence[RecordedEvent]) -> tuple[RecordedEvent, ...]:
+    """The events, calls without an agent given to the only one that is named; where several are, they stay nobody's."""
+    named = {event.agent for event in events if event.is_call and event.agent is not None}
+    if len(named) != 1:
+        return tuple(events)
+    only = next(iter(named))
+    return tuple(replace(event, agent=only) if event.is_call and event.agent is None else event for event in events)
 
 
 _GOOD_STATUS = frozenset(

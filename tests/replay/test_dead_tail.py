@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runguard_core import Guard, ToolCall, Usage
+from runguard_core import Guard, StoppedError, ToolCall, Usage
 from runguard_core.ledger import CallFilter
-from runguard_core.replay import Beat, dead_tail_nanos
+from runguard_core.replay import Beat, dead_tail_nanos, recordings_of
 from runguard_core.reports import dead_tails, explain
 
 from .recorded import llm, played, run, tool
@@ -33,6 +33,7 @@ PROMPT = Beat("prompt")
         ([model(1), used("a"), model(2), used("a"), model(4)], 2),  # the second result is the first one again
         ([model(1), used("a"), model(2), used("b"), model(4)], 0),  # something new
         ([model(1), used("a"), model(2), used(None), model(4), used(None), model(8)], 6),  # failures teach nothing
+        ([model(1), used("a"), model(2), Beat("model", nanos=4, asks_tools=True)], 6),  # asked for a tool that was not run
         ([model(1), used("a"), model(2), used("a", 100)], 102),  # ends with a tool: no answer; paid tools count
         ([model(1), used(None), model(2), used(None), model(4)], 2),  # never a result: from the first call on
         ([model(1), used(None, told=False), model(2), used(None, told=False), model(4)], 0),  # unknown is not dead
@@ -55,6 +56,21 @@ def test_a_recordings_tail() -> None:
     events = [event for stamp in stamps for event in (llm(), tool("f", {"page": stamp}, stamp))]
     assert played(run(*events, llm())).dead_tail_nanos == 2 * 210_000
     assert played(run(*events, llm(None, None, None), llm())).dead_tail_nanos is None
+
+
+def test_a_run_that_was_stopped_has_no_answer() -> None:
+    """Its last model call asked for the tool that was refused; in the ledger and played from it alike."""
+    guard = Guard(app="shop", store="memory://")
+    with guard.session("s", agent="planner"), pytest.raises(StoppedError):
+        for _ in range(3):
+            with guard.model_call("gpt-4o-mini", prompt="x") as call:
+                call.post(Usage(input_tokens=1000, output_tokens=100), tool_names=("search",))
+            guard.reserve(ToolCall(name="search", arguments={})).post(result="nothing")
+    calls = guard.store.calls(CallFilter())
+    [recording] = recordings_of(calls, guard.store.events())
+    guard.close()
+    assert list(dead_tails(calls).values()) == [2 * 210_000]
+    assert played(recording).dead_tail_nanos == 2 * 210_000
 
 
 def test_the_ledgers_runs_show_their_tail() -> None:
