@@ -242,3 +242,10 @@ def test_who_does_not_use_it_does_not_import_runguard(pytester: pytest.Pytester)
     program = "import sys, runguard_pytest; print(sorted({m.partition('.')[0] for m in sys.modules} & {'runguard_core', 'pydantic', 'rich'}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_old_pytest_is_left_alone() -> None:
+    """No hook, no marker, no error."""
+    program = "import pytest; pytest.__version__ = '7.4.4'; import runguard_pytest as it; print([n for n in dir(it) if n.startswith('pytest_')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
