@@ -25,8 +25,10 @@ RUN = ("-p", "runguard_pytest", "-p", "no:cacheprovider", "-p", "no:xdist")
 
 @pytest.fixture(autouse=True)
 def plain(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Warnings are errors in the inner suites, too."""
-    pytester.makeini("[pytest]\naddopts = --strict-markers -W error\nasyncio_default_fixture_loop_scope = function")
+    """Warnings are errors in the inner suites, too; but the plugin may have been imported by the outer one."""
+    pytester.makeini(
+        "[pytest]\naddopts = --strict-markers -W error -W ignore::pytest.PytestAssertRewriteWarning\nasyncio_default_fixture_loop_scope = function"
+    )
 
 
 def ran(pytester: pytest.Pytester, body: str, *args: str, apart: bool = False) -> pytest.RunResult:
