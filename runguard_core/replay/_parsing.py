@@ -19,6 +19,8 @@ from runguard_core.replay._texts import letters
 
 #: Later instants are milliseconds, not seconds, since 1970.
 _MILLISECONDS_FROM = 10**11
+#: No call has more tokens; a larger count is a mistake of the recorder.
+_MOST_TOKENS = 10**9
 _WHO = ("feature", "team", "owner", "user", "release")
 
 
@@ -116,7 +118,8 @@ def parse_event(found: Any, place: int) -> RecordedEvent:
 
 def _counts(found: Mapping[str, Any]) -> dict[str, Any]:
     names = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
-    return {name: _whole(found.get(name)) for name in names}
+    counts = {name: _whole(found.get(name)) for name in names}
+    return {name: count if count is not None and count <= _MOST_TOKENS else None for name, count in counts.items()}
 
 
 def _arguments(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,14 @@ def test_counts_beside_the_total_are_added_to_it() -> None:
     assert played(run(llm("gpt-5", 10, 90, reasoning_tokens=64))).whole.tokens == 100
 
 
+def test_counts_that_cannot_be_are_not_recorded() -> None:
+    """Negative, endless, no number, or more than any call has."""
+    for count in (-1, float("inf"), float("nan"), "many", True, [1], 10**9 + 1, 1.5):
+        found = played(run(llm(tokens_in=count, tokens_out=count)))  # type: ignore[arg-type]  # what recorders write
+        assert (found.whole.tokens, found.whole.untold_count, found.whole.nanos) == (0, 1, 0)
+    assert played(run(llm(tokens_in=1000.0, tokens_out=100.0))).whole.tokens == 1100  # type: ignore[arg-type]  # a float that is whole
+
+
 def test_a_cost_stated_for_the_run_only_is_its_total() -> None:
     """Nothing of it is spread over calls that carry no tokens."""
     found = played(run(llm(None, None, None), llm(None, None, None), totals={"cost_usd": 0.3017616}))
