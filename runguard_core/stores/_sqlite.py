@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -44,6 +45,10 @@ _MAX_EXPIRED_AT_ONCE = 100
 
 class SqliteStore(SqliteReading):
     """A ledger in a file: `sqlite:///PATH`."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Many verbs of this thread as one transaction, for loading: five times as fast. Other writers wait meanwhile."""
+        return self._connections.together()
 
     # -- verbs ----------------------------------------------------------------------------------------------------
 

@@ -177,10 +177,23 @@ class Connections:
                 return
 
     @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What this thread writes inside the block is one transaction. Others wait for it; an error undoes all of it."""
+        with self.writing():
+            self._local.is_together = True
+            try:
+                yield
+            finally:
+                self._local.is_together = False
+
+    @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed at the end of the block, rolled back when it raises."""
         with self.errors():
             connection = self.get()
+            if getattr(self._local, "is_together", False):
+                yield connection
+                return
             with self.gate():
                 connection.execute("BEGIN IMMEDIATE")
                 try:
