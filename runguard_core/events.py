@@ -29,6 +29,10 @@ RESET = "reset"
 LIMIT_CHANGED = "limit_changed"
 PROBE_PASSED = "probe_passed"
 CLOCK_JUMPED = "clock_jumped"
+ANOMALY_OPENED = "anomaly_opened"
+ANOMALY_WORSE = "anomaly_worse"
+ANOMALY_CLOSED = "anomaly_closed"
+ANOMALY_LABELLED = "anomaly_labelled"
 
 NOTICE, WARN, STOP = "notice", "warn", "stop"
 

@@ -1,6 +1,8 @@
 """The engine: the only place that puts prices, budgets, detectors, breaker and store together."""
 
 from runguard_core.guard._ambient import current_session
+from runguard_core.guard._anomaly_events import FiledEpisode, anomaly_event, episode_facts, filed_episodes, label_event
+from runguard_core.guard._anomaly_rules import AnomalyRules
 from runguard_core.guard._building import load_refreshed_prices, price_file, rules_of
 from runguard_core.guard._callback import BudgetExceeded
 from runguard_core.guard._dispatcher import Listener
@@ -12,7 +14,9 @@ from runguard_core.guard._session import Session
 from runguard_core.guard._settling import is_unbilled_status
 
 __all__ = [
+    "AnomalyRules",
     "BudgetExceeded",
+    "FiledEpisode",
     "Guard",
     "Listener",
     "OnStoreError",
@@ -21,8 +25,12 @@ __all__ = [
     "Rules",
     "Session",
     "Unpriced",
+    "anomaly_event",
     "current_session",
+    "episode_facts",
+    "filed_episodes",
     "is_unbilled_status",
+    "label_event",
     "load_refreshed_prices",
     "price_file",
     "restored_afterwards",

@@ -46,7 +46,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 _PLAIN = frozenset({
     "prices", "advise", "detectors", "turn_detectors", "tool_rules", "agent_owners", "require", "hold_seconds", "cap_output",
-    "assumed_rates", "policy_hash",
+    "assumed_rates", "anomalies", "policy_hash",
 })  # fmt: skip
 
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from runguard_core import breaker
 from runguard_core import events as ev
 from runguard_core.attribution import Attribution
-from runguard_core.budgets import BudgetBook
+from runguard_core.budgets import BudgetBook, Mode
 from runguard_core.clock import Clock
 from runguard_core.detectors import Fingerprint
 from runguard_core.errors import StoreError
+from runguard_core.guard._anomalies import Lookout
 from runguard_core.guard._backlog import Backlog
 from runguard_core.guard._dispatcher import Dispatcher, Listener
 from runguard_core.guard._rules import QuoteMode, Rules
@@ -69,6 +70,8 @@ class Engine:
         self.thresholds_said: set[tuple[str, Decimal]] = set()
         self._said_lock = threading.Lock()
         self.dispatcher = Dispatcher(listeners, beat=self.renew, beat_seconds=rules.hold_seconds / 3)
+        watched = (rules.anomalies.mode or rules.mode) is not Mode.OFF
+        self.lookout = Lookout(self) if watched else None
 
     def prune(self) -> None:
         """Drop latches that stop nothing any more, so that asking for them stays cheap."""
@@ -88,6 +91,8 @@ class Engine:
             self.store.extend(live, now + self.hold_time)
         self.expire(now)
         self.prune()
+        if self.lookout is not None:
+            self.lookout.look()
 
     def abandon_session(self, session: str, since: float) -> None:
         """A session's block is left: calls made inside it that nobody closed are charged by what is known."""

@@ -65,7 +65,7 @@ class Guard(PlainCalls):
             rules: a finished policy, instead of `app`, `budgets`, `mode` and `settings`.
             settings: feature, team, owner, release, quote, unpriced, timezone, prices, detectors, turn_detectors, advise,
                 tool_rules, tool_prices_usd, agent_modes, agent_owners, detector_modes, require, on_store_error,
-                degraded_limit_usd, hold_seconds, cap_output.
+                degraded_limit_usd, hold_seconds, cap_output, anomalies.
 
         Raises:
             PolicyError: naming the setting and what was expected.
@@ -233,6 +233,8 @@ class Guard(PlainCalls):
         """Write what waits and deliver events queued so far; False when that took longer."""
         if self._engine.backlog.waiting:
             self._engine.backlog.flush(self._engine.store)
+        if self._engine.lookout is not None:
+            self._engine.lookout.flush(seconds)
         return self._engine.dispatcher.flush(seconds)
 
     def close(self) -> None:

@@ -150,6 +150,8 @@ class Reservation:
             self._write(it, void_of(outcome, at, seconds), (), "void")
             return
         self._write(it, settlement_of(outcome, charge, self._holds, at, seconds), self._said(it, outcome, charge), "post")
+        if engine.lookout is not None and not self.is_abandoned:
+            engine.lookout.feed(self, self.started + seconds)
         usage, reported = charge.usage, charge.certainty is _EXACT and not outcome.from_cache
         if reported and usage is not None and not isinstance(call, ToolCall):
             with engine.learning:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from runguard_core.attribution import Attribution
 from runguard_core.budgets import Budget, Mode
 from runguard_core.detectors import Detector, ToolRule, TurnDetector, default_detectors, default_turn_detectors
+from runguard_core.guard._anomaly_rules import AnomalyRules
 from runguard_core.prices import PriceBook, Rates
 
 
@@ -55,6 +56,7 @@ class Rules:
         require: dimensions that a call must carry.
         on_store_error: REFUSE, DEGRADED or ADMIT; degraded_limit_nanos: unverified spend allowed per process.
         hold_seconds: how long a hold lives without being renewed.
+        anomalies: how spend is watched.
         policy_hash: of the file these come from, "" for code.
     """
 
@@ -79,6 +81,7 @@ class Rules:
     on_store_error: OnStoreError = OnStoreError.REFUSE
     degraded_limit_nanos: int = 10**9
     hold_seconds: float = 600.0
+    anomalies: AnomalyRules = field(default_factory=AnomalyRules)
     policy_hash: str = ""
 
     def active_turn_detectors(self) -> tuple[TurnDetector, ...]:

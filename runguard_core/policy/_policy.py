@@ -19,6 +19,7 @@ from runguard_core.errors import InvalidAmountError, PolicyError
 from runguard_core.guard import Guard, Rules, rules_of
 from runguard_core.ledger import Unit
 from runguard_core.money import usd_to_nanos
+from runguard_core.policy._anomalies import anomaly_rules
 from runguard_core.policy._detectors import detectors_of
 from runguard_core.policy._layers import find_file, overriding, read_layers
 from runguard_core.policy._mistakes import first_mistake
@@ -102,7 +103,7 @@ def _rules(content: PolicyFile, digest: str) -> Rules:
         "tool_rules": tuple(ToolRule(n, Repetition(t.repetition)) for n, t in content.tools.items()),
         "tool_prices_usd": {n: t.price_usd for n, t in content.tools.items() if t.price_usd is not None},
         "agent_modes": _modes(content.agents), "agent_owners": {n: a.owner for n, a in content.agents.items() if a.owner},
-        **_unpriced(content), **_store_error(content),
+        "anomalies": anomaly_rules(content), **_unpriced(content), **_store_error(content),
     }  # fmt: skip
     idle_of(content)
     who = {key: getattr(content, key) for key in ("feature", "team", "owner", "release") if getattr(content, key)}

@@ -25,6 +25,20 @@ class BudgetTable(Table):
     locked: bool = Field(default=False, description="files that extend this one may only lower the limit, and loosen no mode")
 
 
+class AnomaliesTable(Table):
+    """`[anomalies]`: spend that stands out."""
+
+    mode: ModeName | None = Field(default=None, description="observe announces only; off does nothing; else as `mode`")
+    sensitivity: float = Field(default=1.0, gt=0, le=10, description="1 is as measured; 2 asks for half the distance from normal")
+    min_history_sessions: int = Field(default=30, ge=10, description="finished sessions before one can stand out")
+    min_history_days: int = Field(default=14, ge=7, description="days of a feature before its hours and days can stand out")
+    min_impact_usd: Amount = Field(default="1", description="an episode costs at least so much above the expected")
+    trip: Literal["none", "minor", "major", "critical"] = Field(
+        default="none", description="from this severity on an episode of a session stops the session's run"
+    )
+    trip_feature: bool = Field(default=False, description="an episode of a whole feature stops the feature, for an hour")
+
+
 class ToolTable(Table):
     """`[tools.NAME]`; the name may hold * and ?."""
 
@@ -90,6 +104,7 @@ class PolicyFile(Table):
     on_store_error: Literal["refuse", "admit"] | Degraded = "refuse"
     budgets: list[BudgetTable] = Field(default=[])
     detectors: DetectorsTable = DetectorsTable()
+    anomalies: AnomaliesTable = AnomaliesTable()
     tools: dict[str, ToolTable] = Field(default={})
     agents: dict[str, AgentTable] = Field(default={})
     prices: dict[str, PriceTable] = Field(default={})

@@ -1,0 +1,35 @@
+"""`[anomalies]` of the policy file, as the guard takes it."""
+
+from __future__ import annotations
+
+from runguard_core.anomalies import Gravity, WatchRules
+from runguard_core.budgets import Mode, parse_limit
+from runguard_core.errors import InvalidAmountError, PolicyError
+from runguard_core.guard import AnomalyRules
+from runguard_core.ledger import Unit
+from runguard_core.money import usd_to_nanos
+from runguard_core.policy._schema import PolicyFile
+
+
+def anomaly_rules(content: PolicyFile) -> AnomalyRules:
+    """How spend is watched.
+
+    Raises:
+        PolicyError: `min_impact_usd` is no amount, `session_idle` no time.
+    """
+    table = content.anomalies
+    try:
+        impact = usd_to_nanos(table.min_impact_usd)
+    except InvalidAmountError:
+        expected = f'expected USD such as "1", got {table.min_impact_usd!r:.80}'
+        raise PolicyError(key="anomalies.min_impact_usd", expected=expected) from None
+    idle = parse_limit(content.session_idle, key="session_idle")
+    if idle.unit is not Unit.SECONDS:
+        raise PolicyError(key="session_idle", expected=f'expected a time such as "1h", got {content.session_idle!r:.80}')
+    watch = WatchRules(
+        sensitivity=table.sensitivity, min_history_sessions=table.min_history_sessions,
+        min_history_days=table.min_history_days, min_impact_nanos=impact, idle_seconds=idle.amount / 1000,
+    )  # fmt: skip
+    trip = None if table.trip == "none" else Gravity(table.trip)
+    mode = None if table.mode is None else Mode(table.mode)
+    return AnomalyRules(mode=mode, watch=watch, trip=trip, trip_feature=table.trip_feature)
