@@ -40,7 +40,8 @@ ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; recorded
 ScopeArgument = Annotated[str, typer.Argument(help="app, agent:NAME, feature:NAME, session:ID or run:ID.")]
 
 
-def _person() -> str:
+def person() -> str:
+    """The name of whoever is at the keyboard."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -88,7 +89,7 @@ def reset_command(
     Example: [bold]runguard reset session:s-42 --reason "search index is back"[/]
     """
     with ledger(store, app_name, policy) as (opened, loaded):
-        dropped = guard_on(opened, loaded, app_name).reset(scope, reason=reason, by=_person())
+        dropped = guard_on(opened, loaded, app_name).reset(scope, reason=reason, by=person())
         document = {"scope": scope, "was_stopped": dropped, "reason": reason}
         show(as_json, document, lambda: say(f"{scope} may run again." if dropped else f"{scope} was not stopped."))
 
@@ -109,7 +110,7 @@ def kill_command(
     if not reason.strip():
         raise fail("say why: --reason ...", Exit.USAGE)
     with ledger(store, app_name, policy) as (opened, loaded):
-        guard_on(opened, loaded, app_name).kill(scope, reason=reason, by=_person())
+        guard_on(opened, loaded, app_name).kill(scope, reason=reason, by=person())
         way = f'runguard reset {shlex.quote(scope)} --reason "..."{_same_place(store, app_name, policy)}'
         document = {"scope": scope, "reason": reason, "undo": way}
         show(as_json, document, lambda: say(f"{scope} is stopped. Undo: {way}"))

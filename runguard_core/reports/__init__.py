@@ -1,6 +1,7 @@
 """Reports: pure functions over the ledger's rows."""
 
 from runguard_core.money import usd_text as usd
+from runguard_core.reports._anomalies import EpisodeRow, day_of, episode_json, episode_rows, feature_days
 from runguard_core.reports._documents import (
     account_json,
     call_json,
@@ -18,6 +19,7 @@ from runguard_core.reports._spending import NONE_KEY, SPECIAL_KEYS, SessionRow, 
 __all__ = [
     "NONE_KEY",
     "SPECIAL_KEYS",
+    "EpisodeRow",
     "Explained",
     "Grade",
     "OriginCost",
@@ -28,10 +30,14 @@ __all__ = [
     "Turn",
     "account_json",
     "call_json",
+    "day_of",
     "dead_tails",
+    "episode_json",
+    "episode_rows",
     "event_json",
     "explain",
     "explained_json",
+    "feature_days",
     "grade",
     "grade_json",
     "latch_json",
