@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from runguard_core.anomalies import Change, Gravity, Kind, What, moment
 from runguard_core.cli._acting import person
-from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, fail, ledger, out, show
+from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, fail, ledger, out, say, show
 from runguard_core.cli._reading import since_of
+from runguard_core.cli._text import shown
 from runguard_core.guard import anomaly_event, label_event
 from runguard_core.ledger import CallFilter, CallRecord, Store
 from runguard_core.policy import Policy
@@ -87,7 +87,7 @@ def label_command(
         _record(opened, [row], named)
         opened.announce([said])
         document: dict[str, Any] = {"episode": episode, "label": label, "by": by or person(), "reason": reason}
-        show(as_json, document, lambda: out.print(f"{episode} is {label}.", highlight=False))
+        show(as_json, document, lambda: say(f"{episode} is {label}."))
 
 
 def _app(opened: Store, loaded: Policy, app_name: str | None) -> str:
@@ -153,7 +153,7 @@ def _cells(row: EpisodeRow, zone: tzinfo) -> tuple[str, ...]:
     return (
         episode.id if row.is_announced else f"{episode.id}*", f"{moment(episode.started_at).astimezone(zone):%m-%d %H:%M}",
         _lasted(episode.started_at, episode.ended_at),
-        f"[{_COLOURS[episode.gravity]}]{episode.gravity.value}[/] {_KINDS[episode.kind]} {escape(whose)}",
+        f"[{_COLOURS[episode.gravity]}]{episode.gravity.value}[/] {_KINDS[episode.kind]} {shown(whose)}",
         short_usd(episode.seen_nanos) + usual, _ratio_bar(episode.ratio), short_usd(episode.impact_nanos),
         f"[red]{row.filed.state}[/]" if row.filed.state == "open" else row.filed.state,
     )  # fmt: skip
@@ -194,7 +194,7 @@ def _print_days(console: Console, rows: Sequence[EpisodeRow], calls: Sequence[Ca
         top, usual = max([*sums, 1]), sorted(sums)[len(sums) // 2]
         blocks = "".join(_BLOCKS[min(len(_BLOCKS) - 1, nanos * len(_BLOCKS) // top)] for nanos in sums)
         console.print(
-            f"  {blocks}  {escape(feature)}: {short_usd(usual)} by the median, {short_usd(max(sums))} at most", highlight=False
+            f"  {blocks}  {shown(feature)}: {short_usd(usual)} by the median, {short_usd(max(sums))} at most", highlight=False
         )
         console.print(f"  [red]{''.join('▔' if place in marked else ' ' for place in range(_DAYS))}[/]")
 

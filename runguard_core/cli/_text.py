@@ -15,7 +15,8 @@ _HIDDEN = "\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\uf
 _IN_TEXT = re.compile(f"[\x00-\x1f{_HIDDEN}]")
 _IN_JSON = re.compile(f"[{_HIDDEN}]")
 #: What our own pictures become where a terminal cannot show them.
-_STAND_INS = {"█": "#", "░": ".", "■": "*", "▸": ">", "─": "-", "│": "|", "└": "`", "├": "|", "…": "..."}
+_STAND_INS = {"█": "#", "░": ".", "■": "*", "▸": ">", "─": "-", "│": "|", "└": "`", "├": "|", "…": "...",
+              "▔": "-", "▁": "_", "▂": ".", "▃": ".", "▄": ":", "▅": ":", "▆": "+", "▇": "+"}  # fmt: skip
 
 
 def shown(text: str) -> str:

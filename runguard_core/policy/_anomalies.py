@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from runguard_core.anomalies import Gravity, WatchRules
-from runguard_core.budgets import Mode, parse_limit
+from runguard_core.budgets import Mode
 from runguard_core.errors import InvalidAmountError, PolicyError
 from runguard_core.guard import AnomalyRules
-from runguard_core.ledger import Unit
 from runguard_core.money import usd_to_nanos
 from runguard_core.policy._schema import PolicyFile
 
 
-def anomaly_rules(content: PolicyFile) -> AnomalyRules:
-    """How spend is watched.
+def anomaly_rules(content: PolicyFile, idle: timedelta) -> AnomalyRules:
+    """How spend is watched; `idle` is after how long without a call a session is finished.
 
     Raises:
-        PolicyError: `min_impact_usd` is no amount, `session_idle` no time.
+        PolicyError: `min_impact_usd` is no amount.
     """
     table = content.anomalies
     try:
@@ -23,12 +24,9 @@ def anomaly_rules(content: PolicyFile) -> AnomalyRules:
     except InvalidAmountError:
         expected = f'expected USD such as "1", got {table.min_impact_usd!r:.80}'
         raise PolicyError(key="anomalies.min_impact_usd", expected=expected) from None
-    idle = parse_limit(content.session_idle, key="session_idle")
-    if idle.unit is not Unit.SECONDS:
-        raise PolicyError(key="session_idle", expected=f'expected a time such as "1h", got {content.session_idle!r:.80}')
     watch = WatchRules(
         sensitivity=table.sensitivity, min_history_sessions=table.min_history_sessions,
-        min_history_days=table.min_history_days, min_impact_nanos=impact, idle_seconds=idle.amount / 1000,
+        min_history_days=table.min_history_days, min_impact_nanos=impact, idle_seconds=idle.total_seconds(),
     )  # fmt: skip
     trip = None if table.trip == "none" else Gravity(table.trip)
     mode = None if table.mode is None else Mode(table.mode)

@@ -103,9 +103,8 @@ def _rules(content: PolicyFile, digest: str) -> Rules:
         "tool_rules": tuple(ToolRule(n, Repetition(t.repetition)) for n, t in content.tools.items()),
         "tool_prices_usd": {n: t.price_usd for n, t in content.tools.items() if t.price_usd is not None},
         "agent_modes": _modes(content.agents), "agent_owners": {n: a.owner for n, a in content.agents.items() if a.owner},
-        "anomalies": anomaly_rules(content), **_unpriced(content), **_store_error(content),
+        "anomalies": anomaly_rules(content, idle_of(content)), **_unpriced(content), **_store_error(content),
     }  # fmt: skip
-    idle_of(content)
     who = {key: getattr(content, key) for key in ("feature", "team", "owner", "release") if getattr(content, key)}
     budgets = [_budget(table, index) for index, table in enumerate(content.budgets)]
     return rules_of(content.app, budgets, mode=content.mode, session_usd=None, daily_usd=None, **who, **settings)

@@ -38,7 +38,7 @@ def test_ten_times_the_traffic_is_one_episode_of_the_hour() -> None:
 
 def test_a_dearer_day_is_found_before_it_is_over() -> None:
     """Twice the sessions: no hour stands out, the day does."""
-    more = healthy(1, per_day=75, start=NOW, seed=8)
+    more = healthy(1, per_day=60, start=NOW, seed=8)
     changes = opened(play([*WEEKS, *more]))
     assert [change.episode.kind for change in changes] == [Kind.DAILY_THRESHOLD]
     assert changes[0].at_seconds < NOW + 18 * HOUR
