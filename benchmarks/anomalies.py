@@ -252,6 +252,48 @@ def measure(seeds: range, scale: float, log: Callable[[str], None]) -> dict[str,
     return {"scale": scale, "seeds": [seeds[0], seeds[-1]], "feature_months": round(months(len(seeds)), 1), "finders": rows}
 
 
+def cost() -> dict[str, float]:
+    """What the watch adds to the path of a call, and what a call costs it on its own thread; microseconds, medians."""
+    from runguard_core import Guard, Usage
+    from runguard_core.guard import AnomalyRules
+
+    def calls(guard: Guard, times: int) -> list[float]:
+        found = []
+        for number in range(times):
+            with guard.session(f"s{number % 40}", agent="a"):
+                began = time.perf_counter()
+                with guard.model_call("gpt-4.1", max_output_tokens=100) as call:
+                    call.post(Usage(input_tokens=900, output_tokens=90))
+                found.append(time.perf_counter() - began)
+        return found
+
+    rounds: dict[str, list[float]] = {"on": [], "off": []}
+    for _ in range(5):
+        for mode, found in rounds.items():
+            rules = AnomalyRules(mode=None if mode == "on" else "off")  # type: ignore[arg-type]  # Mode is a str
+            with Guard(app="cost", store="memory://", anomalies=rules) as guard:
+                calls(guard, 500)
+                found.append(statistics.median(calls(guard, 3000)) * 1e6)
+    with Guard(app="cost", store="memory://") as guard:
+        settled = guard.reserve(_a_call())
+        settled.post(Usage(input_tokens=1))
+        lookout, fed = guard._engine.lookout, []
+        for _ in range(400):
+            began = time.perf_counter()
+            for _ in range(200):
+                lookout.feed(settled, 0.0)
+            fed.append((time.perf_counter() - began) / 200)
+            lookout._waiting.clear()
+    return {"feed_us": round(statistics.median(fed) * 1e6, 3), "call_with_watch_us": round(min(rounds["on"]), 1),
+            "call_without_us": round(min(rounds["off"]), 1)}  # fmt: skip
+
+
+def _a_call() -> Any:
+    from runguard_core import ModelCall
+
+    return ModelCall(model="gpt-4.1", max_output_tokens=10)
+
+
 def show(result: dict[str, Any]) -> None:
     print(
         f"\nscale {result['scale']:g}: seeds {result['seeds'][0]} to {result['seeds'][1]}, {result['feature_months']} clean feature-months"
@@ -273,7 +315,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=12, help="how many, from 101 on (default 12)")
     parser.add_argument("--first", type=int, default=101, help="the first seed")
     parser.add_argument("--scale", type=float, action="append", help="times the usual sessions (default 1 and 4)")
+    parser.add_argument("--cost", action="store_true", help="only what the watch costs a call")
     asked = parser.parse_args()
+    if asked.cost:
+        print(json.dumps(cost()))
+        return
     seeds = range(asked.first, asked.first + asked.seeds)
     results = [measure(seeds, scale, lambda text: print(text, file=sys.stderr)) for scale in asked.scale or (1.0, 4.0)]
     if asked.json:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from runguard_core.anomalies import WatchRules
 from runguard_core.attribution import Attribution, read_attribution
 from runguard_core.budgets import Budget, Mode, Period
 from runguard_core.calls import ModelCall, Outcome, OutcomeKind, PromptPart, RunSummary, ToolCall, ToolUse
@@ -18,7 +19,7 @@ from runguard_core.errors import (
     TrippedError,
     UnknownModelError,
 )
-from runguard_core.guard import BudgetExceeded, Guard, Reservation, Session, current_session
+from runguard_core.guard import AnomalyRules, BudgetExceeded, Guard, Reservation, Session, current_session
 from runguard_core.hooking import CallNode, CallTree, Hook, OpenCall, OpenCalls, StopSignal, Wraps, inside, on_import, safely
 from runguard_core.ledger import CallFilter, CallRecord, Event, Store
 from runguard_core.stores import open_store
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from runguard_core.policy import load_policy
 
 __all__ = [
+    "AnomalyRules",
     "Attribution",
     "Budget",
     "BudgetExceeded",
@@ -76,6 +78,7 @@ __all__ = [
     "UnknownModelError",
     "Usage",
     "Verdict",
+    "WatchRules",
     "Wraps",
     "current_session",
     "inside",
