@@ -173,6 +173,21 @@ def test_two_processes_on_one_ledger_announce_one_episode(tmp_path: Path, clock:
     store.close()
 
 
+def test_what_another_guard_has_announced_is_not_told_to_listeners_again(tmp_path: Path, clock: FakeClock) -> None:
+    """The second one sees the same session stand out, from its own calls and the other's, and finds the event there."""
+    url, heard = f"sqlite:///{tmp_path / 'l.db'}", list[str]()
+    with Guard(app="a", store=url, prices=CENT, clock=clock) as one:
+        remember(one, clock)
+        with Guard(app="a", store=url, prices=CENT, clock=clock, listeners=[lambda e: heard.append(e.kind)]) as other:
+            other.flush()
+            converse(one, clock, "dear", cents=100, turns=2)
+            clock.advance(seconds=700)
+            converse(other, clock, "dear", cents=100, turns=1)
+            assert [episode.session for episode in other._engine.lookout._watch.open_episodes()] == ["dear"]
+        assert said(one) == [(ev.ANOMALY_OPENED, "dear")]
+    assert [kind for kind in heard if kind.startswith("anomaly")] == []
+
+
 def test_a_planned_episode_is_not_spoken_of_again(tmp_path: Path, clock: FakeClock) -> None:
     """The label is an event; a guard that starts later knows it, one that runs learns it within minutes."""
     url = f"sqlite:///{tmp_path / 'l.db'}"
