@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from runguard_core.anomalies import Change, Gravity, Kind, What, moment
 from runguard_core.cli._acting import person
 from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, fail, ledger, out, say, show
 from runguard_core.cli._reading import since_of
+from runguard_core.cli._tables import Column, figure, name, print_table
 from runguard_core.cli._text import shown
 from runguard_core.guard import anomaly_event, label_event
 from runguard_core.ledger import CallFilter, CallRecord, Store
@@ -128,19 +128,14 @@ def print_episodes(console: Console, rows: Sequence[EpisodeRow], calls: Sequence
     if not rows:
         console.print("Nothing stood out.")
         return
-    table = Table(
-        title="Spend that stood out, newest first", title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for name in ("episode", "began", "lasted"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("what", overflow="fold", ratio=1, min_width=16)
-    table.add_column("seen / usual", justify="right", no_wrap=True)
-    table.add_column("times", no_wrap=True)
-    table.add_column("impact", justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True, min_width=6)
+    columns = [
+        Column("episode"), Column("began"), Column("lasted", spare=3), name("what"), figure("seen / usual", spare=1),
+        Column("times", spare=2), figure("impact"), Column("state"),
+    ]  # fmt: skip
+    print_table(console, "Spend that stood out, newest first", columns, [_cells(row, zone) for row in rows])
     for row in rows:
-        table.add_row(*_cells(row, zone))
-    console.print(table)
+        if row.filed.state == "open":
+            console.print(f"[red]■[/] {shown(row.filed.episode.id)}: {shown(row.filed.episode.evidence)}", highlight=False)
     if any(not row.is_announced for row in rows):
         console.print("* found by looking back at the calls, not announced at the time (--record files it)", highlight=False)
     _print_days(console, rows, calls, zone)
@@ -149,20 +144,21 @@ def print_episodes(console: Console, rows: Sequence[EpisodeRow], calls: Sequence
 def _cells(row: EpisodeRow, zone: tzinfo) -> tuple[str, ...]:
     episode = row.filed.episode
     whose = episode.session or (f"{episode.feature}, {episode.model}" if episode.model else episode.feature)
+    state = row.filed.state if row.is_announced else f"{row.filed.state}*"
     usual = f" / {short_usd(episode.expected_nanos)}" if episode.expected_nanos else ""
     return (
-        episode.id if row.is_announced else f"{episode.id}*", f"{moment(episode.started_at).astimezone(zone):%m-%d %H:%M}",
+        episode.id, f"{moment(episode.started_at).astimezone(zone):%m-%d %H:%M}",
         _lasted(episode.started_at, episode.ended_at),
         f"[{_COLOURS[episode.gravity]}]{episode.gravity.value}[/] {_KINDS[episode.kind]} {shown(whose)}",
         short_usd(episode.seen_nanos) + usual, _ratio_bar(episode.ratio), short_usd(episode.impact_nanos),
-        f"[red]{row.filed.state}[/]" if row.filed.state == "open" else row.filed.state,
+        f"[red]{state}[/]" if row.filed.state == "open" else state,
     )  # fmt: skip
 
 
 def short_usd(nanos: int) -> str:
-    """Three digits that matter: a table of amounts is read, not added up (`--json` has them exact)."""
+    """As many digits as matter: a table of amounts is read, not added up (`--json` has them exact)."""
     usd = nanos / 1e9
-    return f"${usd:,.0f}" if usd >= 100 else f"${usd:.2f}" if usd >= 0.1 else f"${usd:.3g}"
+    return f"${usd:,.0f}" if usd >= 100 else f"${usd:.2f}" if usd >= 0.1 else f"${usd:.2g}"
 
 
 def _lasted(start: float, end: float | None) -> str:
