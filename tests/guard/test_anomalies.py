@@ -11,10 +11,11 @@ import pytest
 
 from runguard_core import CallFilter, Event, Guard, StoppedError, Usage, open_store
 from runguard_core import events as ev
-from runguard_core.anomalies import Gravity, WatchRules
+from runguard_core.anomalies import Change, Episode, Gravity, Kind, WatchRules, What
 from runguard_core.budgets import Mode
 from runguard_core.errors import StoreUnavailableError
 from runguard_core.guard import AnomalyRules, filed_episodes, label_event
+from runguard_core.guard._anomaly_tripping import trip_for, trips
 from runguard_core.stores import MemoryStore
 
 from .clock import FakeClock
@@ -242,3 +243,20 @@ def test_settings_of_the_watch_are_those_of_the_guard(make_guard: Any, clock: Fa
     converse(guard, clock, "dear", cents=100, turns=4)
     assert said(guard) == []
     assert timedelta(0) < clock.now() - clock.now().replace(hour=0)
+
+
+def test_a_feature_is_stopped_only_where_the_policy_says_so_and_only_for_a_while(make_guard: Any, clock: FakeClock) -> None:
+    """Never a shared scope by default."""
+    values = {"started_at": 0.0, "opened_at": 0.0, "seen_at": 0.0, "expected_nanos": 1, "seen_nanos": 100, "impact_nanos": 99}
+    whole = Episode(id="an-1", kind=Kind.SPEND_RATE, gravity=Gravity.CRITICAL, feature="chat", **values)  # type: ignore[arg-type]
+    change = Change(What.OPENED, whole, 0.0)
+    careful = make_guard(prices=CENT, clock=clock, anomalies=AnomalyRules(trip=Gravity.MINOR))
+    assert not trips(careful._engine, change)
+    guard = make_guard(prices=CENT, clock=clock, anomalies=AnomalyRules(trip=Gravity.MAJOR, trip_feature=True))
+    assert trips(guard._engine, change)
+    trip_for(guard._engine, whole, clock.now())
+    assert converse(guard, clock, "s", cents=1) == 0
+    for _ in range(40):
+        clock.advance(seconds=120)
+        guard._engine.clock.now()
+    assert converse(guard, clock, "s2", cents=1) == 3
