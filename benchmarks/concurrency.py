@@ -139,8 +139,10 @@ def in_threads(attempt: Callable[[], bool], *, copied: bool = False) -> None:
             future.result()
 
 
-#: Answers take long enough for all attempts to be made before the first call settles and frees what it did not use.
-DELAY_SECONDS = {"8 processes": 1.5}
+#: Answers take long enough for all attempts to be made before the first call settles and frees what it did not use; frameworks
+#: that start slowly, on a machine with other work, need the most.
+DELAY_SECONDS = {"threads": 0.5, "copied context": 0.5, "asyncio": 0.5}
+_SLOW_START_SECONDS = 2.0
 
 
 def run_threads(guard: Guard, cell: Cell, url: str) -> None:
@@ -319,7 +321,7 @@ WAYS = {
 
 def measure(cell: Cell, folder: Path, seed: int) -> dict[str, Any]:
     """Run one cell."""
-    with FakeProvider(drawn(seed, DELAY_SECONDS.get(cell.way, 0.4))) as provider:
+    with FakeProvider(drawn(seed, DELAY_SECONDS.get(cell.way, _SLOW_START_SECONDS))) as provider:
         store = f"sqlite:///{folder / f'{seed}.db'}" if cell.way == "8 processes" else "memory://"
         book = prices(cell.cost_in)
         scout = Guard(app="bench", store="memory://", prices=book, quote=cell.quote)
