@@ -14,6 +14,8 @@ from runguard_core.detectors._verdict import Severity, Verdict
 #: before is good to a few per cent, an estimate from characters alone to a half.
 _MEASURED_SLACK_RATIO = 1.02
 _ESTIMATED_SLACK_RATIO = 1.5
+#: How providers refuse a prompt that is too long (among other mistakes of a request).
+_TOO_LONG_STATUSES = frozenset({400, 413})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Overflow(TurnDetector):
         if turn.has_media or is_disproved(window, turn.previous) or (needed <= window and turns.run.is_said(self.rule)):
             return None
         slack = _MEASURED_SLACK_RATIO if turn.is_measured else _ESTIMATED_SLACK_RATIO
+        if turn.previous is not None and turn.previous.status in _TOO_LONG_STATUSES:
+            slack = 1.0  # the provider has just said so itself
         is_over = needed > slack * window
         says = "do not fit" if is_over else f"are {needed / window:.0%} of"
         evidence = (

@@ -140,6 +140,15 @@ def test_a_window_that_an_answer_has_disproved_is_unknown() -> None:
     assert play.sent == 3
 
 
+def test_a_prompt_just_beyond_the_window_is_sent_once_and_not_again() -> None:
+    """One per cent too long is within what a projection may be wrong by; the provider's 400 decides."""
+    bad = Outcome(kind=OutcomeKind.FAILED, error="BadRequestError: too long", error_status=400)
+    first, last = loop([28_000, 29_700])
+    play = Play([Overflow()], window=30_000).all([first, *[replace(last, outcome=bad, is_turn=n == 0) for n in range(9)]])
+    assert play.sent == 2
+    assert play.stop is not None
+
+
 def test_pictures_are_not_projected() -> None:
     """Their tokens are not in the characters: neither a stop nor a plateau is read from them."""
     assert Play([Overflow()], window=10_000).all([replace(p, media=True) for p in loop([9000, 60_000])]).stop is None

@@ -20,6 +20,7 @@ from tests.integrations.langchain.conftest import openai
 WINDOW_CHARS = 8192 * 4 - 2500
 #: 812 calls in 43 minutes.
 CALLS, SECONDS = 812, 43 * 60 / 812
+PAGE = "price " * 58
 #: The provider has had enough; 36 minutes are left.
 REFUSED_FROM = 100
 
@@ -58,21 +59,22 @@ def bot(provider: Any, guard: Any, clock: FakeClock, calls: int) -> Night:
             call = {"name": "open_page", "args": {"n": turn}, "id": f"c{turn}"}
             history += [
                 AIMessage("", tool_calls=[call]),
-                ToolMessage(f"Page {turn}. " + "price " * 58, tool_call_id=f"c{turn}", name="open_page"),
+                ToolMessage(f"Page {turn}. " + PAGE, tool_call_id=f"c{turn}", name="open_page"),
             ]
     without = sum(request.body["messages"][0]["role"] != "system" for request in provider.requests)
     return Night(provider.request_count, (clock.monotonic() - began) / 60, rule, without)
 
 
+def answer(request: Any) -> Reply:
+    """Everything is refused once the provider has had enough; else the next page is asked for."""
+    if request.index >= REFUSED_FROM:
+        return Reply(status=429)
+    return Reply(tool_calls=(ToolUse("open_page", {"n": request.index}),))
+
+
 def night(serve: Any, make_guard: Any, calls: int = CALLS, **settings: Any) -> tuple[Night, Any]:
     """One night under a policy."""
-    provider = serve(
-        lambda request: (
-            Reply(status=429)
-            if request.index >= REFUSED_FROM
-            else Reply(tool_calls=(ToolUse("open_page", {"n": request.index}),))
-        )
-    )
+    provider = serve(answer)
     clock = FakeClock()
     guard = make_guard(clock=clock, hold_seconds=10**6, **settings)
     return bot(provider, guard, clock, calls), guard
@@ -107,9 +109,10 @@ def test_without_both_nothing_does(serve: Any, make_guard: Any) -> None:
 def test_a_client_that_does_not_cut_is_stopped_before_the_overflow(
     serve: Any, make_guard: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The prompt that would not fit is not sent."""
+    """The prompt that would not fit is not sent; pages are longer here, so that one turn leads past the window."""
     monkeypatch.setattr("tests.integrations.langchain.test_incident.WINDOW_CHARS", 10**9)
+    monkeypatch.setattr("tests.integrations.langchain.test_incident.PAGE", "price " * 400)
     found, _ = night(serve, make_guard)
     assert found.rule == "overflow"
     assert found.without_system == 0
-    assert 80 <= found.requests <= 95
+    assert 8 <= found.requests <= 14
