@@ -129,21 +129,28 @@ def score(root: Path, find: Callable[[str, list[float]], list[float]], first: in
     return {profile: round(best(scored, count, *weights)[0], 1) for profile, weights in PROFILES.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    as_json = parser.parse_args().json
+def measure() -> dict[str, dict[str, float]]:
+    """The scores; empty where NAB_DATA names no checkout of NAB."""
     place = os.environ.get("NAB_DATA")
     if not place or not (Path(place) / "labels" / "combined_windows.json").is_file():
-        print("NAB is not here, nothing is measured: set NAB_DATA to a checkout of github.com/numenta/NAB", file=sys.stderr)
-        return
+        return {}
     root = Path(place)
-    rows = {
+    return {
         "watch": score(root, lambda _, values: watch(values)),
         "watch, streams it was not chosen on": score(root, lambda _, values: watch(values), 1, 2),
         "windowedGaussian (NAB's own results)": score(root, lambda name, _: gaussian(root, name)),
         "windowedGaussian, the same streams": score(root, lambda name, _: gaussian(root, name), 1, 2),
     }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    as_json = parser.parse_args().json
+    rows = measure()
+    if not rows:
+        print("NAB is not here, nothing is measured: set NAB_DATA to a checkout of github.com/numenta/NAB", file=sys.stderr)
+        return
     if as_json:
         print(json.dumps(rows, indent=1))
         return
