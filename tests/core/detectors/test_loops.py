@@ -70,6 +70,7 @@ HEALTHY: dict[str, list[tuple[str, Any, Any]]] = {
     "one retry": [("f", {}, ValueError("x")), ("f", {}, "ok")] * 3,
     "a retry after a rate limit": [("f", {}, "429 Too Many Requests"), ("f", {}, "429 Too Many Requests"), ("f", {}, "a page")]
     * 2,
+    "two equal failures, then something else": [("search", {"q": "x"}, "Error: no such index")] * 2 + [("list", {}, "x, y, z")],
     "asking twice once": [("read", "a", "A"), ("read", "a", "A"), *[("read", f"b{i}", f"B{i}") for i in range(9)]],
     "a batch of equal items": [("add", {"sku": 1}, "added")] * 5,
     "map over chunks": [("index", {"chunk": i}, "ok") for i in range(30)],
