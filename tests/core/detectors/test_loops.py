@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from runguard_core.calls import ToolCall
 from runguard_core.detectors import (
+    MAX_KNOWN,
     MAX_PERIOD,
     MAX_STEPS,
     Fingerprint,
@@ -230,6 +233,25 @@ def test_memory_is_bounded_and_streaks_count_on() -> None:
         done(history, "f", "r")
     assert len(history._recent) == MAX_STEPS
     assert history.matched(1) == 9999
+
+
+def test_threads_of_one_agent_disturb_no_history() -> None:
+    """Tools run side by side, more different ones than are remembered; nothing raises, what is kept stays bounded."""
+    watch, interval = Watch(default_detectors()), sys.getswitchinterval()
+
+    def work(thread: int) -> int:
+        for index in range(1500):
+            one_call(watch, f"tool {index % 400}", {"q": f"{thread} {index % 700}"}, f"page {index % 900} of {thread}", index)
+        return thread
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(work, range(4))) == [0, 1, 2, 3]
+    finally:
+        sys.setswitchinterval(interval)
+    history = watch.history
+    assert max(len(history._calls), len(history._answers), len(history._tools)) <= MAX_KNOWN + 4
 
 
 class Angry:
