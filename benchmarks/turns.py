@@ -33,7 +33,7 @@ from runguard_core.replay import Played, parse_run, play_many
 
 ROOT = Path(__file__).parents[1]
 DATA = (ROOT / os.environ.get("RUNGUARD_DATA", "../shared/data")).resolve()
-RULES = ("overflow", "context_growth", "truncation", "rate_limit", "delegation")
+RULES = ("overflow", "context_growth", "truncation", "rate_limit", "delegation", "same_answer")
 RECORDED = (
     "openhands_multiswe_sample", "aider_chat_history", "cassette_runs", "langfuse_framework_traces", "claude_code_ssl_capture",
 )  # fmt: skip

@@ -163,6 +163,7 @@ class Outcome:
         attempt_count: requests the client library made, None when not seen.
         tool_names: tools the answer asks for.
         result: a tool's result, read for its digest and size, never stored.
+        output_text: the text of a model's answer that asks for no tool, read for its digest, never stored.
     """
 
     kind: OutcomeKind = OutcomeKind.COMPLETED
@@ -180,6 +181,7 @@ class Outcome:
     attempt_count: int | None = None
     tool_names: tuple[str, ...] = ()
     result: Any = None
+    output_text: str | None = field(default=None, repr=False, compare=False)
 
 
 @value(kw_only=True)

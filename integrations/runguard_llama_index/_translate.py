@@ -143,4 +143,5 @@ def ended(payload: Mapping[str, Any], seen_chars: int) -> Outcome:
         usage_complete=usage is None or usage.input_tokens > 0,
         output_chars=max(seen_chars, said.output_chars),
         tool_names=said.tool_names,
+        output_text=said.output_text,
     )

@@ -30,6 +30,7 @@ from runguard_core.detectors._turn_history import TurnHistory
 from runguard_core.detectors._turn_overflow import Overflow
 from runguard_core.detectors._turn_refusals import RateLimit
 from runguard_core.detectors._turn_run import RunTurns
+from runguard_core.detectors._turn_same_answer import SameAnswer
 from runguard_core.detectors._turn_truncation import Truncation
 from runguard_core.detectors._turn_watch import TurnWatch, default_turn_detectors
 from runguard_core.detectors._verdict import Severity, Verdict
@@ -56,6 +57,7 @@ __all__ = [
     "Repeat",
     "Repetition",
     "RunTurns",
+    "SameAnswer",
     "SameResult",
     "Severity",
     "Stall",

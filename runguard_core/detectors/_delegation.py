@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from runguard_core.detectors._turn import Turn
 from runguard_core.detectors._turn_detector import TurnDetector
@@ -22,6 +23,8 @@ class Delegation(TurnDetector):
     warn_after: int = 1
     stop_after: int = 2
     rule: str = "delegation"
+    #: It needs the digests of answers.
+    reads_answers: ClassVar[bool] = True
 
     def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
         """Judge a call of another agent than the one before."""

@@ -61,7 +61,8 @@ class Turn:
         is_ended: whether its end is known; is_answered: a proper answer came.
         status: HTTP status of a failure; is_refused: it said "not now".
         attempt_count: requests that were made for it.
-        tool_names: tools the answer asks for; answer_mark: digest of its text, where the adapter gives one.
+        tool_names: tools the answer asks for; answer_mark: digest of its text, where it is known.
+        answer_chars: size of the answer; text_chars: of its text alone, 0 where that was not at hand.
     """
 
     counted_tokens: int | None = None
@@ -74,6 +75,7 @@ class Turn:
     attempt_count = 1
     tool_names: tuple[str, ...] = ()
     answer_mark: str | None = None
+    answer_chars = text_chars = 0
 
     def __init__(
         self, model: str, agent: str | None, parts: tuple[PromptPart, ...], at: datetime, input_tokens: int, answer_tokens: int,
@@ -130,7 +132,7 @@ class Turn:
             self.tokens = self.counted_tokens = usage.input_tokens
             self.is_measured = True
         if self.is_answered:
-            self.tool_names, self.answer_mark = outcome.tool_names, outcome.output_text_hash
+            self.tool_names, self.answer_mark, self.answer_chars = outcome.tool_names, outcome.output_text_hash, outcome.output_chars
         else:
             self.status, self.is_refused = outcome.error_status, is_refusal(outcome.error_status, outcome.error)
         if outcome.attempt_count:

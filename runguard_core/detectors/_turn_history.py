@@ -10,6 +10,7 @@ from __future__ import annotations
 from runguard_core.detectors._turn import Turn
 from runguard_core.detectors._turn_run import RunTurns
 from runguard_core.detectors._turn_strand import Strand
+from runguard_core.detectors._turn_stretch import Stretch
 
 
 class TurnHistory:
@@ -52,3 +53,15 @@ class TurnHistory:
         self.run.finish(turn)
         if turn.strand is not None:
             turn.strand.finish(turn)
+
+    def hear(self, turn: Turn) -> None:
+        """An answer has come: it continues its strand's stretch of answers. A tool, before or after it, ends those of both."""
+        strand = turn.strand
+        if turn.tool_names or turn.after_tool:
+            for one in (self._rounds, self._sides):
+                if one is not None:
+                    one.stretch = None
+        if strand is not None and not turn.tool_names:
+            if strand.stretch is None:
+                strand.stretch = Stretch()
+            strand.stretch.hear(turn)

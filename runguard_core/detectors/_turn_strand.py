@@ -6,6 +6,7 @@ from collections import deque
 
 from runguard_core.calls import PromptPart
 from runguard_core.detectors._turn import Turn
+from runguard_core.detectors._turn_stretch import Stretch
 
 #: Prompts whose growth is averaged: the latest four, or eight where these grew less, so that one large result is no trend.
 _RECENT, _LATEST = 8, 4
@@ -39,12 +40,13 @@ class Strand:
 
     __slots__ = (
         "_recent", "climb_count", "dropped_count", "first_parts", "first_tokens", "flat_count", "grown_tokens", "has_system",
-        "last", "lost_chars", "lost_count", "resent_tokens", "sent_tokens", "surge_count", "turn_count",
+        "last", "lost_chars", "lost_count", "resent_tokens", "sent_tokens", "stretch", "surge_count", "turn_count",
     )  # fmt: skip
 
     def __init__(self) -> None:
         """Empty."""
         self.last: Turn | None = None
+        self.stretch: Stretch | None = None
         self.first_parts: tuple[PromptPart, ...] = ()
         self._recent: deque[int] = deque(maxlen=_RECENT)
         self.first_tokens = self.turn_count = self.surge_count = self.grown_tokens = 0

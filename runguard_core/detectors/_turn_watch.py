@@ -13,30 +13,36 @@ from runguard_core.detectors._turn_history import TurnHistory
 from runguard_core.detectors._turn_overflow import Overflow
 from runguard_core.detectors._turn_refusals import RateLimit
 from runguard_core.detectors._turn_run import RunTurns
+from runguard_core.detectors._turn_same_answer import SameAnswer
 from runguard_core.detectors._turn_truncation import Truncation
 from runguard_core.detectors._verdict import Severity, Verdict
 
 
 def default_turn_detectors() -> tuple[TurnDetector, ...]:
-    """Context growth, overflow, truncation, rate limit and delegation with their defaults."""
-    return (Overflow(), Truncation(), RateLimit(), Delegation(), ContextGrowth())
+    """Context growth, overflow, truncation, rate limit, delegation and same answer with their defaults."""
+    return (Overflow(), Truncation(), RateLimit(), Delegation(), SameAnswer(), ContextGrowth())
 
 
 class TurnWatch:
-    """What a guard holds per agent instance beside its `Watch`."""
+    """What a guard holds per agent instance beside its `Watch`.
 
-    __slots__ = ("_after", "_before", "history")
+    Attributes:
+        reads_answers: whether a detector compares answers, so that outcomes need a digest of their text.
+    """
+
+    __slots__ = ("_after", "_before", "history", "reads_answers")
 
     def __init__(self, detectors: Sequence[TurnDetector], run: RunTurns) -> None:
         """An empty history under these detectors."""
         self.history = TurnHistory(run)
+        self.reads_answers = any(getattr(found, "reads_answers", False) for found in detectors)
         self._before = [found.before for found in detectors if type(found).before is not TurnDetector.before]
         self._after = [found.after for found in detectors if type(found).after is not TurnDetector.after]
 
     def for_run(self, run: RunTurns) -> TurnWatch:
         """An empty history under the same detectors, in another run."""
         made = TurnWatch((), run)
-        made._before, made._after = self._before, self._after
+        made._before, made._after, made.reads_answers = self._before, self._after, self.reads_answers
         return made
 
     def before(self, turn: Turn) -> list[Verdict]:

@@ -143,7 +143,7 @@ class Reservation:
             outcome = end_step(engine, it, call, outcome)
             charge: Charge | None = Charge(priced.quote.nanos or 0, None, _EXACT)
         else:
-            end_turn(engine, it, outcome)
+            outcome = end_turn(engine, it, outcome)
             rates = priced.rates if outcome.model is None else self._answered_rates(call, outcome.model)
             charge = charge_of(outcome, priced.quote, rates, call.service_tier, priced.lesson.inputs.tokens_per_char)
         if charge is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from runguard_core.calls import ModelCall, Outcome
 from runguard_core.detectors import Turn
@@ -40,11 +41,20 @@ def begin(it: Candidate) -> None:
             it.lane.turns.begin(it.turn_seen)
 
 
-def end_turn(engine: Engine, it: Candidate, outcome: Outcome) -> None:
-    """The call has ended: judge it. A stop latches the run; this call is over, nothing is raised."""
-    turn, watch = it.turn_seen, it.lane.turns
+def end_turn(engine: Engine, it: Candidate, outcome: Outcome) -> Outcome:
+    """The call has ended: judge it, and keep of its text only a digest, where a detector compares answers.
+
+    A stop latches the run; this call is over, nothing is raised.
+    """
+    turn, watch, text = it.turn_seen, it.lane.turns, outcome.output_text
+    if text is not None:
+        mark = outcome.output_text_hash
+        if mark is None and text and watch is not None and watch.reads_answers:
+            mark = engine.fingerprint.text(text)
+        outcome = replace(outcome, output_text_hash=mark, output_text=None)
     if turn is None or watch is None or turn.is_ended or not turn.order:
-        return
+        return outcome
+    turn.text_chars = len(text or "")
     with it.state.lock:
         said = watch.finish(turn, outcome)
     try:
@@ -52,6 +62,7 @@ def end_turn(engine: Engine, it: Candidate, outcome: Outcome) -> None:
             act_on(engine, it, verdict)
     except Exception as stop:  # noqa: BLE001  a stop is latched now, and what else went wrong must not keep the call from being posted
         _log.info("RunGuard: %s", stop)
+    return outcome
 
 
 def turn_of(engine: Engine, it: Candidate, call: ModelCall, priced: Priced) -> Turn:

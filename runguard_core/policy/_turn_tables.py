@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from runguard_core.detectors import ContextGrowth, Delegation, Overflow, RateLimit, Truncation, TurnDetector
+from runguard_core.detectors import ContextGrowth, Delegation, Overflow, RateLimit, SameAnswer, Truncation, TurnDetector
 from runguard_core.policy._table import ModeName, Table
 
 
@@ -52,6 +52,15 @@ class DelegationTable(Table):
     stop_after: int = Field(default=2, ge=1)
 
 
+class SameAnswerTable(Table):
+    """`[detectors.same_answer]`."""
+
+    mode: ModeName | None = None
+    warn_after: int = Field(default=3, ge=1, description="answers in a row that had been given before, with nothing new in between")
+    stop_after: int = Field(default=5, ge=2, description="answers in a row that were the same word for word")
+    idle_after: int = Field(default=12, ge=2, description="answers in a row without a tool call that nobody asked for: only announced")
+
+
 class TurnTables(Table):
     """The part of `[detectors]` that is about model calls."""
 
@@ -61,12 +70,13 @@ class TurnTables(Table):
     truncation: TruncationTable = TruncationTable()
     rate_limit: RateLimitTable = RateLimitTable()
     delegation: DelegationTable = DelegationTable()
+    same_answer: SameAnswerTable = SameAnswerTable()
 
 
 def turn_detectors(tables: TurnTables) -> tuple[TurnDetector, ...]:
     """The detectors that the tables describe."""
     kinds = {
         Overflow: tables.overflow, Truncation: tables.truncation, RateLimit: tables.rate_limit, Delegation: tables.delegation,
-        ContextGrowth: tables.context_growth,
+        SameAnswer: tables.same_answer, ContextGrowth: tables.context_growth,
     }  # fmt: skip
     return tuple(kind(**table.model_dump(exclude={"mode"})) for kind, table in kinds.items())

@@ -26,9 +26,15 @@ Lane = tuple[str | None, str | None, str | None]
 
 @dataclass(slots=True)
 class _LaneState:
-    """One agent instance in one segment: whether a tool's result is the last thing it has seen, and the call that failed last."""
+    """One agent instance in one segment: whether a tool's result is the last thing it has seen, and the call that failed last.
+
+    `said_chars`, `said_count`: its answers since its prompts have only grown, which they are taken to hold; `tokens`: of the latest.
+    """
 
     after_tool: bool = False
+    said_chars: int = 0
+    said_count: int = 0
+    tokens: int = 0
     failed_call: str | None = None
     failed_step: str | None = None
 
@@ -79,7 +85,7 @@ class Caller:
         return ModelCall(
             model=event.model or UNRECORDED_MODEL,
             provider=event.provider,
-            parts=event.parts or tuple(self._prompt(event, usage)),
+            parts=event.parts or tuple(self._prompt(event, usage, lane)),
             max_output_tokens=None if usage is not None else 0,
             after_tool=lane.after_tool,
             tool_count=self._tool_count,
@@ -92,6 +98,9 @@ class Caller:
             lane, failed = self._lane(event), event.error is not None
             lane.failed_call, lane.failed_step = (call_id, event.step) if failed else (None, None)
             lane.after_tool = lane.after_tool and failed
+            text = None if failed else event.text
+            lane.said_chars += event.text_chars if event.text_chars is not None and not failed else len(text or "")
+            lane.said_count += not failed
 
     def outcome(self, event: RecordedEvent, place: int, usage: Usage | None, cost_nanos: int | None) -> Outcome:
         """How it ended. What was not recorded is not charged: neither tokens nor money."""
@@ -106,8 +115,8 @@ class Caller:
         chars = event.text_chars or 0 if usage is not None else 0
         return Outcome(usage=usage, cost_nanos=cost_nanos, output_chars=chars, **told)
 
-    def _prompt(self, event: RecordedEvent, usage: Usage | None) -> Iterator[PromptPart]:
-        """What is known of a prompt: the user's messages, and the size of the rest, taken back from the recorded tokens."""
+    def _prompt(self, event: RecordedEvent, usage: Usage | None, lane: _LaneState) -> Iterator[PromptPart]:
+        """What is known of a prompt: the user's messages, the answers before, and the size of the rest, from the recorded tokens."""
         user = self._users.get(event.segment)
         if usage is None:
             yield from (user,) if user is not None else ()
@@ -118,6 +127,12 @@ class Caller:
             user = PromptPart("user", min(user.chars, chars), min(user.message_count, messages))
             yield user
             chars, messages = chars - user.chars, messages - user.message_count
+        if usage.input_tokens <= lane.tokens:  # another prompt, not the one before with more in it
+            lane.said_chars = lane.said_count = 0
+        lane.tokens = usage.input_tokens
+        if 0 < lane.said_chars <= chars:
+            yield PromptPart("assistant", lane.said_chars, min(lane.said_count, messages))
+            chars, messages = chars - lane.said_chars, messages - min(lane.said_count, messages)
         yield PromptPart("prompt", chars, messages)
 
     def _lane(self, event: RecordedEvent) -> _LaneState:

@@ -25,11 +25,11 @@ def read_answer(answer: Any, provider: str | None = None) -> Outcome:
         provider: who answered; the price in the usage counts where it is known to be the provider's own.
     """
     answer = read(answer, "response") or answer
-    raw, (chars, names) = read(answer, "usage"), _said(answer)
+    raw, (chars, names, text) = read(answer, "usage"), _said(answer)
     usage = read_usage(raw)
     return Outcome(
         usage=usage, usage_complete=usage is None or usage.input_tokens > 0, output_chars=chars, tool_names=names,
-        cost_nanos=_cost(raw, provider),
+        output_text=None if names else text or None, cost_nanos=_cost(raw, provider),
         model=text_of(read(answer, "model")), provider_request_id=text_of(read(answer, "id")),
     )  # fmt: skip
 
@@ -44,18 +44,19 @@ def read_chunks(
         is_whole: the stream has come to its end; error: what ended it instead.
     """
     said = [_said(chunk) for chunk in chunks]
-    chars = sum(count for count, _ in said)
+    chars = sum(count for count, _, _ in said)
     if error is not None:
         return read_error(error, chars)
     raws = [raw for chunk in chunks if (raw := read(chunk, "usage"))] if is_whole else []
     usage = None
     for raw in raws:  # Anthropic states the prompt first and the answer last, Gemini corrects itself
         usage = _later(usage, read_usage(raw))
-    first = chunks[0] if chunks else None
+    first, names = chunks[0] if chunks else None, tuple(name for _, names, _ in said for name in names)
     return Outcome(
         kind=OutcomeKind.COMPLETED if is_whole else OutcomeKind.CANCELLED,
         usage=usage, usage_complete=usage is None or usage.input_tokens > 0,
-        output_chars=chars, tool_names=tuple(name for _, names in said for name in names),
+        output_chars=chars, tool_names=names,
+        output_text=None if names or not is_whole else "".join([text for _, _, text in said]) or None,
         cost_nanos=max((cost for raw in raws if (cost := _cost(raw, provider)) is not None), default=None),
         model=text_of(read(first, "model")), provider_request_id=text_of(read(first, "id")),
     )  # fmt: skip
@@ -78,12 +79,14 @@ def _cost(raw: Any, provider: str | None) -> int | None:
     return int((Decimal(str(cost)) * 10**9).to_integral_value(ROUND_CEILING))
 
 
-def _said(answer: Any) -> tuple[int, tuple[str, ...]]:
-    """Characters of an answer or a piece of one, and the tools it asks for."""
-    chars, names = 0, []
+def _said(answer: Any) -> tuple[int, tuple[str, ...], str]:
+    """Characters of an answer or a piece of one, the tools it asks for, and its text."""
+    chars, names, said = 0, [], ""
     for choice in (read(answer, "choices") or ())[:1]:
         message = read(choice, "message") or read(choice, "delta")
-        chars += read_size(read(message, "content") or read(choice, "text"))[0] + len(read(message, "reasoning_content") or "")
+        content = read(message, "content") or read(choice, "text")
+        said += _text(content)
+        chars += read_size(content)[0] + len(read(message, "reasoning_content") or "")
         for call in read(message, "tool_calls") or ():
             function = read(call, "function") or call
             chars += len(written(read(function, "arguments")))
@@ -92,5 +95,13 @@ def _said(answer: Any) -> tuple[int, tuple[str, ...]]:
     for item in blocks if isinstance(blocks, list) else ():
         names += [read(item, "name")] if read(item, "type") in {"function_call", "tool_use"} else []
         texts = read(item, "content") if isinstance(read(item, "content"), list) else [item]
-        chars += sum(len(read(text, "text") or "") for text in texts)
-    return chars, tuple(str(name) for name in names if name)
+        said_here = _text(texts)
+        chars, said = chars + len(said_here), said + said_here
+    return chars, tuple(str(name) for name in names if name), said
+
+
+def _text(content: Any) -> str:
+    """The text of a content: a text, or blocks of which some have one."""
+    if isinstance(content, str):
+        return content
+    return "".join([str(read(block, "text") or "") for block in content]) if isinstance(content, list) else ""

@@ -11,6 +11,8 @@ from typing import Any
 
 from runguard_core import Guard, ModelCall, Outcome, OutcomeKind, PromptPart, ToolCall, TrippedError, Usage
 from runguard_core.events import CALL_UNPRICED, WARN
+from runguard_core.replay import parse_run
+from runguard_core.replay._calling import asked_tools
 from tests.guard.clock import FakeClock
 
 Recorded = dict[str, Any]
@@ -38,6 +40,7 @@ class Player:
         """What was said of one run, in the order in which it was said."""
         said: list[Said] = []
         self._open, order, failed = list[Any](), count(), dict[Any, str]()
+        self._asked = asked_tools(parse_run(run, "session").events)
         with self.guard.session(run.get("session", run["run_id"])) as session:
             for event in (event for event in run["events"] if event["kind"] != "user"):
                 owner = {"agent": event["agent"], "instance": event.get("instance")}
@@ -60,7 +63,7 @@ class Player:
         while self._open and (now is None or self._open[0][0] <= now):
             end, _, reserved, event = heapq.heappop(self._open)
             self._go(end)
-            reserved.settle(outcome(self.guard, event))
+            reserved.settle(outcome(self.guard, event, self._asked[event["i"]]))
             said += self._warnings(event["i"])
         self._go(now or self.clock.wall)
         return said
@@ -86,8 +89,8 @@ def call_of(event: Recorded, events: Sequence[Recorded], retry_of: str | None) -
     return ModelCall(model=event["model"], parts=parts, after_tool=done[-1:] == ["tool"], tool_count=8, retry_of=retry_of)
 
 
-def outcome(guard: Guard, event: Recorded) -> Outcome:
-    """How the recording says it ended."""
+def outcome(guard: Guard, event: Recorded, asked: tuple[str, ...] = ()) -> Outcome:
+    """How the recording says it ended; `asked`: the tools that a model's answer asks for."""
     if event["kind"] == "tool":
         if "error" in event:
             return Outcome(kind=OutcomeKind.FAILED, error=event["error"])
@@ -96,4 +99,5 @@ def outcome(guard: Guard, event: Recorded) -> Outcome:
         return Outcome(kind=OutcomeKind.FAILED, billed=False, error=event["text"], error_status=event["error"])
     sent, made, cached = event["input_tokens"], event["output_tokens"], event["cached_tokens"]
     usage = Usage(input_tokens=sent, output_tokens=made, cache_read_input_tokens=cached)
-    return Outcome(usage=usage, output_chars=event["text_len"], output_text_hash=guard.fingerprint(event["text"]))
+    told = guard.fingerprint(event["text"]) if event["text"] else None  # an answer that only asks for tools says nothing
+    return Outcome(usage=usage, output_chars=event["text_len"], tool_names=asked, output_text_hash=told)

@@ -16,7 +16,7 @@ from .recordings import ALL, FILES, FOLDER, Run, runs_of, spelled_out
 IDS = [run["run_id"] for run in ALL]
 RULES = {
     "repeat", "cycle", "near_duplicate", "same_result", "stall", "error_streak",
-    "delegation", "context_growth", "overflow", "truncation", "rate_limit",
+    "delegation", "context_growth", "overflow", "truncation", "rate_limit", "same_answer",
 }  # fmt: skip
 #: Not in tools or turns; the page says where they are looked after.
 ELSEWHERE = {13, 14, 15, 22, 47}

@@ -21,12 +21,7 @@ for _run in ALL:
 NOT_YET = {
     "loops-calls/plan-rewritten-for-ever": "acknowledged calls with alike arguments look like a batch of letters",
     "scenarios/t44-a-rule-that-fires-itself": "each answer holds another count, and a changing answer is progress",
-    **dict.fromkeys(
-        ["loops-turns/announcements-without-end", "scenarios/t02-parser-rejects-the-same-text", "scenarios/t23-parse-retries",
-         "scenarios/t39-finish-is-never-said", "scenarios/t46-retries-in-step"],
-        "for the detectors of model calls: no tool is called",
-    ),
-}  # fmt: skip
+}
 
 
 def misjudged(labels: dict[str, Any], said: list[Said]) -> str | None:

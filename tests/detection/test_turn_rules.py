@@ -9,7 +9,7 @@ from runguard_core.replay import Played, parse_run, play_many
 
 from .recordings import ALL, Run
 
-RULES = frozenset({"overflow", "context_growth", "truncation", "rate_limit", "delegation"})
+RULES = frozenset({"overflow", "context_growth", "truncation", "rate_limit", "delegation", "same_answer"})
 
 
 def played(run: Run) -> Played:

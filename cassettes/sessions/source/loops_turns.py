@@ -18,7 +18,7 @@ def final_answer_without_end(s: Session) -> None:
         s.turn("The capital of Australia is Canberra.", Did("submit_answer", {"answer": "Canberra"}, "Answer recorded."))
 
 
-@family.loop("The loop's driver says 'continue', the model announces what it will do, and nothing is ever done", "stall", expect="warn")
+@family.loop("The loop's driver says 'continue', the model announces what it will do, and nothing is ever done", "stall same_answer", expect="warn")
 def announcements_without_end(s: Session) -> None:
     s.user("Clean up the address list in addresses.csv.")
     says = (

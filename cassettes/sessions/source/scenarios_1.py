@@ -19,7 +19,7 @@ def t01_executor_repeats_a_refused_call(s: Session) -> None:
         s.turn("I should query the analytics.", Did("analytics", {"metric": "visitors", "day": "2026-11-20"}, error="HTTPError: 429 Too Many Requests"))
 
 
-@family.loop("The parser rejects the same broken JSON at each new prompt", "stall repeat", scenario=2)
+@family.loop("The parser rejects the same broken JSON at each new prompt", "stall repeat same_answer", scenario=2)
 def t02_parser_rejects_the_same_text(s: Session) -> None:
     s.user("Which city is larger, Graz or Linz? Answer with one action as JSON.")
     for n in range(12):

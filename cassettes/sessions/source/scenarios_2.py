@@ -73,7 +73,7 @@ def t21_fan_out_fills_the_next_prompt(s: Session) -> None:
         s.turn("Reading four contracts.", *[Did("read_contract", {"id": f"V-{4 * n + k}"}, prose(("contract", n, k), 32_600)) for k in range(4)], together=True)
 
 
-@family.loop("Broken JSON in two alternating forms; each retry sends everything again", "stall repeat cycle", expect="warn", scenario=23)
+@family.loop("Broken JSON in two alternating forms; each retry sends everything again", "stall repeat cycle same_answer", expect="warn", scenario=23)
 def t23_parse_retries(s: Session) -> None:
     s.user("The ten largest lakes as JSON. " + prose("context", 6000))
     forms = ("Here is the JSON: ```json [{'name': 'Caspian Sea'}] ```", "[{'name': 'Caspian Sea'},]")

@@ -82,7 +82,7 @@ def t38_a_bar_that_is_never_reached(s: Session) -> None:
         s.turn("", Did("rerank", {"query": query, "documents": ["d-3", "d-8", "d-1"]}, {"top_score": 0.41, "passed": False}))
 
 
-@family.loop("The agent has its answer and never says finish: thought after thought in the same words", "stall repeat", expect="warn", scenario=39)
+@family.loop("The agent has its answer and never says finish: thought after thought in the same words", "stall repeat same_answer", expect="warn", scenario=39)
 def t39_finish_is_never_said(s: Session) -> None:
     s.user("Who wrote 'The Magic Mountain'?")
     s.turn("Thought: I should search.", Did("search", {"query": "author The Magic Mountain"}, "Thomas Mann, 1924"))
