@@ -155,10 +155,8 @@ class Outcome:
         from_cache: the framework answered from its own cache; no request was made.
         output_chars: characters of the answer that were seen, 0 if none.
         output_text_hash: keyed digest of the answer or of the tool's result.
-        error: type and short message of what went wrong, None if nothing did.
-        error_status: HTTP status, where there was one.
-        model: the name that answered.
-        provider_request_id: the provider's id of the answer.
+        error: type and short message of what went wrong, None if nothing did; error_status: HTTP status, where there was one.
+        model: the name that answered; provider_request_id: the provider's id of the answer.
         cost_nanos: the provider's own price in nano-USD, where it gives one.
         attempt_count: requests the client library made, None when not seen.
         tool_names: tools the answer asks for.

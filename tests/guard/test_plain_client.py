@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import openai
 import pytest
 
-from runguard_core import Budget, CallFilter, Guard, ModelCall, StoppedError, Usage, read_answer, read_error, read_prompt
+from runguard_core import Budget, CallFilter, Guard, ModelCall, StoppedError, Usage
+from runguard_core import read_answer, read_chunks, read_error, read_prompt
 from runguard_core.testing import FakeProvider, Reply
 
 MESSAGES = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
@@ -40,3 +42,24 @@ def test_an_error_of_a_plain_client_is_voided(make_guard: Callable[..., Guard]) 
             client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)  # type: ignore[arg-type]
         held.settle(read_error(caught.value))
     assert [call.state.value for call in guard.store.calls(CallFilter())] == ["voided"]
+
+
+def test_a_plain_client_that_gets_the_same_answer_for_ever_is_stopped(make_guard: Callable[..., Guard]) -> None:
+    """A parser's loop by hand: five answers, streamed or whole, and the sixth prompt is not sent. No text is kept."""
+    guard, messages, said = make_guard(), [*MESSAGES], "{'city': 'Graz', 'and nothing else'"
+    with FakeProvider([Reply(text=said)]) as provider, guard.session("s"):
+        client = openai.OpenAI(base_url=provider.openai_url, api_key="x", max_retries=0)
+        with pytest.raises(StoppedError) as caught:
+            for n in range(9):
+                with guard.reserve(ModelCall(model="gpt-4o-mini", **read_prompt(messages)._asdict())) as held:
+                    asked: Any = {"model": "gpt-4o-mini", "messages": messages}
+                    if n % 2:
+                        held.settle(read_chunks(list(client.chat.completions.create(**asked, stream=True)), is_whole=True))
+                    else:
+                        held.settle(read_answer(client.chat.completions.create(**asked)))
+                messages += [{"role": "assistant", "content": said}, {"role": "user", "content": "That is no JSON."}]
+        assert provider.request_count == 5
+    assert caught.value.rule == "same_answer"
+    settled = [call.settlement for call in guard.store.calls(CallFilter())]
+    assert {one.result_hash for one in settled if one} == {guard.fingerprint(said)}
+    assert said not in repr(guard.store.calls(CallFilter())) + repr(guard.store.events())

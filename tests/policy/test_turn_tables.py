@@ -8,7 +8,15 @@ import pytest
 
 from runguard_core import PolicyError, load_policy
 from runguard_core.budgets import Mode
-from runguard_core.detectors import ContextGrowth, Delegation, Overflow, RateLimit, Truncation, default_turn_detectors
+from runguard_core.detectors import (
+    ContextGrowth,
+    Delegation,
+    Overflow,
+    RateLimit,
+    SameAnswer,
+    Truncation,
+    default_turn_detectors,
+)
 from runguard_core.policy import policy_schema
 
 FULL = """
@@ -32,6 +40,10 @@ window_seconds = 3600
 warn_after = 3
 stop_after = 6
 mode = "off"
+[detectors.same_answer]
+warn_after = 2
+stop_after = 4
+idle_after = 20
 """
 
 
@@ -47,10 +59,10 @@ def test_every_knob_reaches_its_detector(tmp_path: Path) -> None:
     found = rules(tmp_path, FULL)
     assert set(map(repr, found.turn_detectors)) == {
         repr(Overflow(0.8, {"llama3.1": 8192})), repr(ContextGrowth(30_000, 3.0, stop_after=6, stop_tokens=190_000)), repr(Truncation(1, 3)),
-        repr(RateLimit(2, 6, 3600.0)), repr(Delegation(3, 6)),
+        repr(RateLimit(2, 6, 3600.0)), repr(Delegation(3, 6)), repr(SameAnswer(2, 4, 20)),
     }  # fmt: skip
     assert found.detector_modes == {"context_growth": Mode.OBSERVE, "delegation": Mode.OFF}
-    assert [one.rule for one in found.active_turn_detectors()] == ["overflow", "truncation", "rate_limit", "context_growth"]
+    assert [one.rule for one in found.active_turn_detectors()] == ["overflow", "truncation", "rate_limit", "same_answer", "context_growth"]
 
 
 def test_advice_is_asked_for_beside_the_detectors(tmp_path: Path) -> None:
@@ -68,6 +80,7 @@ def test_an_empty_file_has_the_defaults_of_the_code(tmp_path: Path) -> None:
     ("text", "key", "said"),
     [
         ("[detectors.overflow]\nwarn_share = 1", "detectors.overflow.warn_share", "did you mean 'warn_ratio'"),
+        ("[detectors.same_answer]\nstop_after = 1", "detectors.same_answer.stop_after", "greater than or equal to 2"),
         ("[detectors.rate_limit]\nstop_after = 0", "detectors.rate_limit.stop_after", "greater than or equal to 1"),
         ('[detectors.context_growth]\nstop_tokens = "many"', "detectors.context_growth.stop_tokens", "a whole number"),
     ],
@@ -83,4 +96,4 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, key: str, said: str) -> N
 def test_the_schema_knows_them() -> None:
     """An editor can complete them."""
     shown = policy_schema()["$defs"]["DetectorsTable"]["properties"]
-    assert {"overflow", "context_growth", "truncation", "rate_limit", "delegation"} <= shown.keys()
+    assert {"overflow", "context_growth", "truncation", "rate_limit", "delegation", "same_answer"} <= shown.keys()

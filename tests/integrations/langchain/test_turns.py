@@ -9,6 +9,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, SummarizationMiddleware
 from langchain_core.messages import RemoveMessage, trim_messages
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
@@ -166,3 +167,23 @@ def test_a_lone_call_is_judged_too(serve: Any, make_guard: Any) -> None:
     with pytest.raises(StoppedError, match="do not fit"):
         openai(provider, model="gpt-4").invoke("word " * 48_000, config={"callbacks": [RunGuardCallbackHandler(guard)]})
     assert provider.request_count == 0
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_parser_that_rejects_the_same_answer_for_ever_is_stopped(serve: Any, make_guard: Any, streaming: bool) -> None:
+    """A retry loop over a parser: five answers of the same words, and the sixth prompt never reaches the provider."""
+    text = '{"action": "Final Answer", "action_input": "Graz"'
+    provider, guard = serve([Reply(text=text)]), make_guard()
+    model = openai(provider, streaming=streaming)
+
+    def retry(question: str, config: Any) -> None:
+        messages: list[Any] = [("system", "Answer with JSON."), ("user", question)]
+        for _ in range(12):
+            messages += [model.invoke(messages, config), ("user", "Could not parse. Answer with JSON only.")]
+
+    with pytest.raises(StoppedError) as caught:
+        RunnableLambda(retry).invoke("Graz or Linz?", {"callbacks": [RunGuardCallbackHandler(guard)]})
+    assert caught.value.rule == "same_answer"
+    assert provider.request_count == 5
+    assert {call.settlement.result_hash for call in calls(guard)} == {guard.fingerprint(text)}
+    assert [rule for rule, _ in said(guard, ev.LOOP_WARNING)] == ["same_answer"]
