@@ -93,18 +93,21 @@ class Watch:
         self.reads_sketch = any(getattr(detector, "reads_sketch", False) for detector in detectors)
         self._rules = rules
         self._taken: dict[str, Repetition] = {}
-        self._held: Verdict | None = None
+        self._held: Sequence[Verdict] = _NOTHING_SAID
 
     def before(self, step: Step) -> Sequence[Verdict]:
-        """What is said of the candidate: warnings, and a stop last; empty when there is nothing to say."""
+        """What is said of the candidate: warnings, then stops; empty when there is nothing to say.
+
+        All stops, for which of them are only watched is not known here; the first is the oldest.
+        """
         taken = self.repetition(step.tool) if self._rules else Repetition.LOOP
         if taken is Repetition.EXEMPT:
             return _NOTHING_SAID
         step.is_poll = taken is Repetition.POLL
-        if self._held is None:
+        if not self._held:
             return self._said(self._before, step)
-        held, self._held = replace(self._held, is_held=False), None
-        return [*self._said(self._before, step), held][-1:]
+        held, self._held = [replace(verdict, is_held=False) for verdict in self._held], _NOTHING_SAID
+        return _stops_last([*held, *self._said(self._before, step)])
 
     def begin(self, step: Step) -> None:
         """The candidate starts; exempt tools leave no trace."""
@@ -123,17 +126,18 @@ class Watch:
 
     def _hold(self, said: Sequence[Verdict]) -> Sequence[Verdict]:
         """A stop that is held is a warning now, and a stop before the next tool call."""
-        if not said or not said[-1].is_held:
+        held = [verdict for verdict in said if verdict.is_held] if said else _NOTHING_SAID
+        if not held:
             return said
-        self._held = said[-1]
-        return [*said[:-1], replace(said[-1], severity=Severity.WARN)]
+        self._held = held
+        return _stops_last([replace(verdict, severity=Severity.WARN) if verdict.is_held else verdict for verdict in said])
 
     def recall(self, step: Step, ending: Ending) -> None:
         """A call of the past, as a ledger kept it: nothing is said of it."""
         taken = self.repetition(step.tool)
         if taken is not Repetition.EXEMPT:
             step.is_poll = taken is Repetition.POLL
-            self._held = None
+            self._held = _NOTHING_SAID
             self.history.begin(step)
             self.finish(step, ending)
 
@@ -146,11 +150,9 @@ class Watch:
         return _NOTHING_SAID if found is None else self._ordered(found, step)
 
     def _ordered(self, found: Sequence[Verdict], step: Step) -> Sequence[Verdict]:
-        """Softened where the policy or the tool's past says so; of several stops the first, after all warnings."""
+        """Softened where the policy or the tool's past says so; stops after all warnings."""
         softened = [self._softened(verdict, step) for verdict in found]
-        said = [verdict for verdict in softened if verdict is not None]
-        stops = [verdict for verdict in said if verdict.severity is Severity.STOP]
-        return [*(verdict for verdict in said if verdict.severity is Severity.WARN), *stops[:1]]
+        return _stops_last([verdict for verdict in softened if verdict is not None])
 
     def repetition(self, tool: str) -> Repetition:
         """How the policy takes this tool's repetitions."""
@@ -191,3 +193,7 @@ class Watch:
         least = 1 if last.answer is Answer.BRIEF else _LIVE_CHANGES  # a number that changes at all may be the same by chance
         is_live = any(self.history.changed_count(signature) >= least for signature in asked)
         return replace(verdict, severity=Severity.WARN, is_held=False) if is_live else verdict
+
+
+def _stops_last(said: list[Verdict]) -> list[Verdict]:
+    return sorted(said, key=lambda verdict: verdict.severity is Severity.STOP)

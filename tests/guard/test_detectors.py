@@ -8,8 +8,21 @@ from typing import Any
 
 import pytest
 
-from runguard_core import Attribution, CallFilter, Guard, History, ModelCall, Severity, Step, ToolCall, TrippedError, Verdict
+from runguard_core import (
+    Attribution,
+    CallFilter,
+    Guard,
+    History,
+    ModelCall,
+    Outcome,
+    Severity,
+    Step,
+    ToolCall,
+    TrippedError,
+    Verdict,
+)
 from runguard_core import events as ev
+from runguard_core.detectors import default_detectors
 
 from .spending import CENT, kinds
 
@@ -20,6 +33,7 @@ class Said:
 
     severity: Severity
     rule: str = "mine"
+    is_held: bool = False
 
     def before(self, history: History, step: Step) -> Verdict | None:
         """Nothing."""
@@ -27,7 +41,10 @@ class Said:
 
     def after(self, history: History, step: Step) -> Verdict | None:
         """Always."""
-        return Verdict(rule=self.rule, severity=self.severity, evidence=f"{step.tool} came to nothing", marks=(step.signature,))
+        evidence = f"{step.tool} came to nothing"
+        return Verdict(
+            rule=self.rule, severity=self.severity, evidence=evidence, marks=(step.signature,), is_held=self.is_held
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("call", [ModelCall(model="cent"), ToolCall(name="other")], ids=["model", "tool"])
@@ -60,6 +77,28 @@ def test_a_warning_is_said_once_for_each_rule_of_a_run(make_guard: Any) -> None:
             for _ in range(3):
                 session.reserve(ToolCall(name="f")).post(result="")
     assert kinds(guard).count(ev.LOOP_WARNING) == 4
+
+
+@pytest.mark.parametrize("watched", ["repeat", "mine"])
+def test_a_rule_that_is_only_watched_hides_none_that_is_enforced(make_guard: Any, watched: str) -> None:
+    """Both see the same loop; the one that is watched says so, the other one stops it: at once, and where stops are held."""
+    rules = (*default_detectors(), Said(Severity.STOP, is_held=True))
+    guard = make_guard(prices=CENT, detectors=rules, detector_modes={watched: "observe"})
+    with guard.session("s") as session, pytest.raises(TrippedError) as caught:
+        for _ in range(7):
+            session.reserve(ToolCall(name="f", arguments={"q": 1})).settle(Outcome(error="Boom: no"))
+    assert caught.value.rule in {"mine", "repeat", "error_streak"} - {watched}
+    assert [event.facts["rule"] for event in guard.store.events() if event.kind == ev.WOULD_TRIP] in ([watched], [])
+
+
+def test_an_observed_loop_that_goes_on_is_stopped_by_the_next_rule(make_guard: Any) -> None:
+    """*repeat* speaks first, at every call, and is only watched; *error streak* is not."""
+    guard = make_guard(prices=CENT, detector_modes={"repeat": "observe"})
+    with guard.session("s") as session, pytest.raises(TrippedError) as caught:
+        for _ in range(7):
+            session.reserve(ToolCall(name="f", arguments={"q": 1})).settle(Outcome(error="Boom: no"))
+    assert caught.value.rule == "error_streak"
+    assert kinds(guard).count(ev.WOULD_TRIP) == 1
 
 
 def until_stopped(guard: Guard, who: Attribution, results: list[str]) -> int:
