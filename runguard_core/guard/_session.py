@@ -168,6 +168,8 @@ def end_run(engine: Engine, who: Attribution) -> None:
     session = state.session
     said = [ev.event(ev.PROBE_PASSED, ev.NOTICE, f"session {session} runs normally again", who, engine.clock.now())]
     try:
+        if breaker.probe(engine.store.latches(), who.with_values(session=session)) is None:
+            return  # reset, or stopped by a person, while the probe ran
         engine.store.drop_latch("session", session, said)
         engine.dispatcher.send(said)
     except Exception:  # noqa: BLE001  ending a run is observing, and observing never raises

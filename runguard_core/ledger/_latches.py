@@ -50,6 +50,10 @@ class Latch:
         """Kind and id; one latch a scope."""
         return (self.scope_kind, self.scope_id)
 
+    def outranks(self, other: Latch) -> bool:
+        """Whether it stays where `other` would take its place: what a person has stopped only a person changes."""
+        return self.state is LatchState.FORCED_OPEN and other.state is not LatchState.FORCED_OPEN
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitOverride:

@@ -168,7 +168,7 @@ class Store(Protocol):
         ...
 
     def put_latch(self, latch: Latch, events: Sequence[Event] = ()) -> None:
-        """Set or replace the latch of a scope."""
+        """Set or replace the latch of a scope; nothing but a person's kill replaces a person's kill. Events are kept anyway."""
         ...
 
     def drop_latch(self, scope_kind: str, scope_id: str, events: Sequence[Event] = ()) -> bool:

@@ -252,7 +252,9 @@ class MemoryStore:
     def put_latch(self, latch: Latch, events: Sequence[Event] = ()) -> None:
         """See `Store.put_latch`."""
         with self._lock:
-            self._latches = {**self._latches, latch.scope: latch}
+            known = self._latches.get(latch.scope)
+            if known is None or not known.outranks(latch):
+                self._latches = {**self._latches, latch.scope: latch}
             self._events.extend(events)
 
     def drop_latch(self, scope_kind: str, scope_id: str, events: Sequence[Event] = ()) -> bool:

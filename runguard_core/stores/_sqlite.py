@@ -159,7 +159,9 @@ class SqliteStore(SqliteReading):
     def put_latch(self, latch: Latch, events: Sequence[Event] = ()) -> None:
         """See `Store.put_latch`."""
         with self._connections.writing() as db:
-            db.execute(f"INSERT OR REPLACE INTO latch VALUES ({', '.join('?' * 11)})", rows.latch_row(latch))  # noqa: S608
+            known = db.execute("SELECT * FROM latch WHERE scope_kind = ? AND scope_id = ?", latch.scope).fetchone()
+            if known is None or not rows.latch_of(known).outranks(latch):
+                db.execute(f"INSERT OR REPLACE INTO latch VALUES ({', '.join('?' * 11)})", rows.latch_row(latch))  # noqa: S608
             db.execute(_BREAKER_CHANGED)
             _say(db, events)
         self._written += 1

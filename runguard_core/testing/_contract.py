@@ -285,6 +285,13 @@ class StoreContract:
         assert dict(store.latches()) == {}
         assert len(store.events()) == 1
 
+    def test_a_persons_kill_is_replaced_by_a_persons_only(self, store: Store) -> None:
+        """Not by a rule that trips a moment later; what that says is kept."""
+        killed = Latch(scope_kind="app", scope_id="a", state=LatchState.FORCED_OPEN, rule="kill", reason="x", since=T0)
+        store.put_latch(killed)
+        store.put_latch(replace(killed, state=LatchState.OPEN), [an_event()])
+        assert (dict(store.latches()), len(store.events())) == ({("app", "a"): killed}, 1)
+
     def test_overrides_are_set_and_replaced(self, store: Store) -> None:
         """One per account."""
         override = LimitOverride(account_key="day", limit=7, by="ann", reason="why", since=T0, until=None)

@@ -101,6 +101,28 @@ def test_an_observed_loop_that_goes_on_is_stopped_by_the_next_rule(make_guard: A
     assert kinds(guard).count(ev.WOULD_TRIP) == 1
 
 
+def test_a_rule_that_trips_does_not_undo_a_persons_kill(make_guard: Any) -> None:
+    """The session is killed while its call is under way; the stop at the end of that call would have made it a probe."""
+    guard = make_guard(prices=CENT, detectors=(Said(Severity.STOP),))
+    with guard.session("s") as session:
+        call = session.reserve(ToolCall(name="f"))
+        guard.kill("session:s", reason="enough", by="ann")
+        call.post(result="")
+    with guard.session("s") as session, pytest.raises(TrippedError, match="enough"):
+        session.reserve(ModelCall(model="cent"))
+
+
+def test_a_probe_that_passes_does_not_undo_a_persons_kill(make_guard: Any) -> None:
+    """The session is killed while its probe runs, which then ends without a sign of the loop."""
+    guard = make_guard(prices=CENT, detectors=(Said(Severity.STOP),))
+    with guard.session("s") as session:
+        session.reserve(ToolCall(name="f")).post(result="")
+    with guard.session("s") as session:
+        session.reserve(ModelCall(model="cent")).post()
+        guard.kill("session:s", reason="enough", by="ann")
+    assert guard.stopped(Attribution("app", session="s", run="next")) is not None
+
+
 def until_stopped(guard: Guard, who: Attribution, results: list[str]) -> int:
     """Equal calls of one run with these results; how many were admitted."""
     for index, result in enumerate(results):
