@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -56,7 +57,7 @@ def read_recordings(
     for file in files:
         try:
             yield from _read_one(file, on_error, on_read or (lambda _: None))
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             broken = RecordingError(str(file), f"cannot be read: {getattr(error, 'strerror', None) or error}")
             if on_error is None:
                 raise broken from None

@@ -71,12 +71,20 @@ def _given(recording: Recording, begin: datetime) -> list[datetime | None]:
     found: list[datetime | None] = []
     for event in recording.events:
         if event.at is not None:
-            found.append(event.at - ahead if event.is_naive else event.at)
+            found.append(_moved(event.at, -ahead) if event.is_naive else event.at)
         elif event.offset_seconds is not None and 0 <= event.offset_seconds < 10**9:
-            found.append(start + timedelta(seconds=event.offset_seconds))
+            found.append(_moved(start, timedelta(seconds=event.offset_seconds)))
         else:
             found.append(None)
     return found
+
+
+def _moved(at: datetime, by: timedelta) -> datetime | None:
+    """None where that would be beyond the calendar: then the instant is not known."""
+    try:
+        return at + by
+    except OverflowError:
+        return None
 
 
 def _naive_ahead(events: Sequence[RecordedEvent]) -> timedelta:

@@ -136,6 +136,19 @@ def test_files_are_known_by_their_content(tmp_path: Path, monkeypatch: pytest.Mo
         recording_files([tmp_path / "empty"])
 
 
+def test_a_damaged_archive_is_named_wherever_it_is_damaged(tmp_path: Path) -> None:
+    """In its head, its body, its end, or cut off: one error that names the file."""
+    lines = "".join(
+        json.dumps({"run_id": f"{number}", "events": [tool("f", number, "x" * number)]}) + "\n" for number in range(300)
+    )
+    whole, file = gzip.compress(lines.encode()), tmp_path / "runs.jsonl.gz"
+    for place in range(10, len(whole), 50):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        errors: list[RecordingError] = []
+        list(read_recordings([file], on_error=errors.append))
+        assert all("runs.jsonl.gz" in str(error) for error in errors)
+
+
 def test_a_line_of_many_megabytes_is_played() -> None:
     """Long texts are cut for comparison, not refused."""
     huge = "x" * 5_000_000

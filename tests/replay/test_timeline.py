@@ -42,6 +42,13 @@ def test_local_stamps_beside_utc_are_set_right_by_the_quarter_hour() -> None:
     assert starts({"ts": utc.format(0)}, {"ts": local.format(3)}, {"ts": utc.format(5)}, {"ts": local.format(9)}) == [0, 3, 5, 9]
 
 
+def test_stamps_at_the_ends_of_the_calendar_break_nothing() -> None:
+    """A stamp of year 1 in local time, and seconds after a run that begins in 9999: such instants are not known."""
+    early = [{"ts": "0001-01-01T00:00:00+00:00"}, {"ts": "0001-01-01T05:00:00"}, {"ts": 5}, {"ts": "2020-01-01T00:00:00"}]
+    assert len(starts(*early)) == 4
+    assert len(starts({"t_s": 10}, {"t_s": 10**8}, started_at="9999-12-31T23:59:59Z")) == 2
+
+
 def test_time_never_goes_back_and_unstamped_events_follow_at_once() -> None:
     """Each event has an instant of its own."""
     found = moments(
