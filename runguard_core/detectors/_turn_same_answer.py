@@ -71,9 +71,7 @@ class SameAnswer(TurnDetector):
         return Verdict(rule=self.rule, severity=Severity.WARN, evidence=said, repeat_count=stretch.known_count, figures=figures)
 
     def _idle(self, stretch: Stretch) -> Verdict:
-        said = (
-            f"{stretch.idle_count} answers in a row used none of the tools on offer, and each prompt brought nothing but the answer before"
-        )
+        said = f"{stretch.idle_count} answers in a row used none of the tools on offer, and each prompt brought nothing but the answer before"
         figures = {"answer_count": stretch.idle_count}
         return Verdict(
             rule=self.rule, severity=Severity.WARN, evidence=said, repeat_count=stretch.idle_count, topic=_IDLE, figures=figures

@@ -62,7 +62,13 @@ def test_every_knob_reaches_its_detector(tmp_path: Path) -> None:
         repr(RateLimit(2, 6, 3600.0)), repr(Delegation(3, 6)), repr(SameAnswer(2, 4, 20)),
     }  # fmt: skip
     assert found.detector_modes == {"context_growth": Mode.OBSERVE, "delegation": Mode.OFF}
-    assert [one.rule for one in found.active_turn_detectors()] == ["overflow", "truncation", "rate_limit", "same_answer", "context_growth"]
+    assert [one.rule for one in found.active_turn_detectors()] == [
+        "overflow",
+        "truncation",
+        "rate_limit",
+        "same_answer",
+        "context_growth",
+    ]
 
 
 def test_advice_is_asked_for_beside_the_detectors(tmp_path: Path) -> None:

@@ -73,3 +73,12 @@ def let_go() -> None:
     everyone = threading.Barrier(pool._max_workers)
     wait([pool.submit(everyone.wait, 10) for _ in range(pool._max_workers)], 10)
     gc.collect()
+
+
+def let_go_until(holds: Callable[[], bool]) -> bool:
+    """The same until something holds: on a busy machine a thread of LiteLLM's own may be the last to let go."""
+    for _ in range(100):
+        let_go()
+        if holds():
+            return True
+    return False
