@@ -8,8 +8,18 @@ from typing import Any
 import openai
 import pytest
 
-from runguard_core import Budget, CallFilter, Guard, ModelCall, StoppedError, Usage
-from runguard_core import read_answer, read_chunks, read_error, read_prompt
+from runguard_core import (
+    Budget,
+    CallFilter,
+    Guard,
+    ModelCall,
+    StoppedError,
+    Usage,
+    read_answer,
+    read_chunks,
+    read_error,
+    read_prompt,
+)
 from runguard_core.testing import FakeProvider, Reply
 
 MESSAGES = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
