@@ -2,7 +2,7 @@
 
 - reserve + post with one budget, with five, and with five and every detector, at call 100, 5,000 and 50,000 (memory; SQLite beside
   it), over the floor; stages, ten threads, bytes a call: `hot_path.py`, which also runs alone
-- a model call through its five detectors (made a turn, judged, begun, ended, judged) at call 100, 5,000 and 50,000: of one agent with
+- a model call through its six detectors (made a turn, judged, begun, ended, judged) at call 100, 5,000 and 50,000: of one agent with
   small prompts, with large ones of a model with a price cliff, and of two agents that answer in turns
 - one tool call through all its detectors at call 100, 5,000 and 50,000, and the memory of one agent instance
 - sizing a prompt of 10 and of 1,000 messages, first and again (sizes are remembered per message)

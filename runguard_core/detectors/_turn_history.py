@@ -56,12 +56,13 @@ class TurnHistory:
 
     def hear(self, turn: Turn) -> None:
         """An answer has come: it continues its strand's stretch of answers. A tool, before or after it, ends those of both."""
-        strand = turn.strand
-        if turn.tool_names or turn.after_tool:
-            for one in (self._rounds, self._sides):
-                if one is not None:
-                    one.stretch = None
-        if strand is not None and not turn.tool_names:
+        strand, names = turn.strand, turn.tool_names
+        if names or turn.after_tool:
+            if self._rounds is not None:
+                self._rounds.stretch = None
+            if self._sides is not None:
+                self._sides.stretch = None
+        if strand is not None and not names:
             if strand.stretch is None:
                 strand.stretch = Stretch()
             strand.stretch.hear(turn)

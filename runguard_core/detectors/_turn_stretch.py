@@ -26,13 +26,14 @@ class Stretch:
     """
 
     __slots__ = (
-        "_longest", "_marks", "_order", "_own", "_shortest", "_user", "answer_chars", "idle_count", "known_count", "mark", "same_count",
-        "user_chars",
+        "_longest", "_marks", "_order", "_own", "_shortest", "_user", "answer_chars", "idle_count", "known_count", "mark",
+        "same_count", "user_chars",
     )  # fmt: skip
 
     def __init__(self) -> None:
         """Empty."""
-        self._order = self._own = self._user = self._shortest = self._longest = self.answer_chars = 0
+        self._order = self._own = self._user = self._longest = self.answer_chars = 0
+        self._shortest = 1  # which is more than the longest: no prompt continues it
         self.same_count = self.known_count = self.idle_count = 0
         self.mark: str | None = None
         self.user_chars: int | None = None
@@ -40,36 +41,37 @@ class Stretch:
 
     def goes_on(self, turn: Turn) -> bool:
         """Whether a prompt holds nothing new but the latest answer, and what is said to every answer."""
-        gained, asked = own_chars(turn.parts) - self._own, turn.user_chars - self._user
-        is_held = self._shortest <= gained <= self._longest
-        return is_held and not turn.after_tool and (asked >= 0 if self.user_chars is None else asked == self.user_chars)
+        return self._holds(turn, own_chars(turn.parts))
+
+    def _holds(self, turn: Turn, own: int) -> bool:
+        if turn.after_tool or not self._shortest <= own - self._own <= self._longest:
+            return False
+        asked = turn.user_chars - self._user
+        return asked >= 0 if self.user_chars is None else asked == self.user_chars
 
     def hear(self, turn: Turn) -> None:
         """An answer that asks for no tool."""
         if self._order == turn.order:
             return
-        chars, mark = turn.text_chars or turn.answer_chars, turn.answer_mark
-        if self.idle_count and self.goes_on(turn):
+        mark, own, marks = turn.answer_mark, own_chars(turn.parts), self._marks
+        chars = turn.text_chars or turn.answer_chars
+        if self._holds(turn, own):
             asked = self.user_chars = turn.user_chars - self._user
-            mark = None if asked and chars < _LABEL_CHARS else mark
+            if asked and chars < _LABEL_CHARS:
+                mark = None
             self.same_count = self.same_count + 1 if mark is not None and mark == self.mark else 1
-            self.known_count = self.known_count + 1 if mark in self._marks else 0
+            self.known_count = self.known_count + 1 if mark in marks else 0
             self.idle_count += 1
+            if len(marks) >= _MAX_MARKS and mark not in marks:
+                del marks[next(iter(marks))]
         else:
             self.same_count, self.known_count, self.idle_count, self.user_chars = 1, 0, 1, None
-            self._marks.clear()
-        self._keep(turn, mark, chars)
-
-    def _keep(self, turn: Turn, mark: str | None, chars: int) -> None:
-        self._order, self.mark, self.answer_chars = turn.order, mark, chars
-        self._own, self._user = own_chars(turn.parts), turn.user_chars
-        self._shortest, self._longest = max(1, turn.text_chars - _SLACK_CHARS), turn.answer_chars + _SLACK_CHARS
-        if not chars:
-            self._longest = 0  # of unknown size: no prompt is known to hold it
+            marks.clear()
         if mark is not None:
-            if len(self._marks) >= _MAX_MARKS and mark not in self._marks:
-                del self._marks[next(iter(self._marks))]
-            self._marks[mark] = None
+            marks[mark] = None
+        self._order, self.mark, self.answer_chars, self._own, self._user = turn.order, mark, chars, own, turn.user_chars
+        self._shortest = turn.text_chars - _SLACK_CHARS if turn.text_chars > _SLACK_CHARS else 1
+        self._longest = turn.answer_chars + _SLACK_CHARS if chars else 0  # of an answer of unknown size no prompt is known to hold it
 
 
 def own_chars(parts: tuple[PromptPart, ...]) -> int:

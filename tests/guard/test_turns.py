@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from runguard_core import (
+    CallFilter,
     ModelCall,
     Outcome,
     OutcomeKind,
@@ -20,7 +21,7 @@ from runguard_core import (
     Verdict,
 )
 from runguard_core import events as ev
-from runguard_core.detectors import Overflow, RateLimit, Severity
+from runguard_core.detectors import Overflow, RateLimit, Severity, default_turn_detectors
 from runguard_core.errors import StoreUnavailableError
 
 from .clock import FakeClock
@@ -201,3 +202,31 @@ def test_what_a_frameworks_cache_answers_is_no_count_of_the_provider(make_guard:
         held = session.reserve(prompt(100))
         held.settle(Outcome(from_cache=True, usage=Usage(input_tokens=7000, output_tokens=1)))
         assert held._it.turn_seen.counted_tokens is None
+
+
+def hashes(guard: Any) -> list[str | None]:
+    """The digests of answers in the ledger."""
+    return [call.settlement.result_hash for call in guard.store.calls(CallFilter()) if call.settlement]
+
+
+@pytest.mark.parametrize(
+    ("off", "is_read"), [((), True), (("same_answer",), True), (("same_answer", "delegation"), False), (None, False)]
+)
+def test_an_answers_text_is_read_for_its_digest_where_a_detector_compares_answers(make_guard: Any, off: Any, is_read: bool) -> None:
+    """And kept nowhere, also where none does or the call has ended already."""
+    detectors = () if off is None else [one for one in default_turn_detectors() if one.rule not in off]
+    guard, text = make_guard(turn_detectors=detectors), "the secret answer of the agent"
+    with guard.session("s") as session:
+        held = session.reserve(prompt(10))
+        held.settle(Outcome(usage=Usage(input_tokens=10, output_tokens=5), output_text=text))
+    assert hashes(guard) == [guard.fingerprint(text) if is_read else None]
+    assert held._closing.outcome.output_text is None  # type: ignore[union-attr]
+    assert text not in repr(Outcome(output_text=text))
+
+
+def test_a_digest_that_is_given_beside_the_text_stands(make_guard: Any) -> None:
+    """An adapter that knows better."""
+    guard = make_guard()
+    with guard.session("s") as session:
+        session.reserve(prompt(10)).post(Usage(input_tokens=10, output_tokens=5), output_text="x", output_text_hash="given")
+    assert hashes(guard) == ["given"]

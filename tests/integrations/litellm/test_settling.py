@@ -265,3 +265,13 @@ def test_a_stop_that_somebody_turns_into_another_error_comes_out_all_the_same(gu
         litellm.completion(model="theirs/some", messages=HI)
     assert caught.value.__cause__ is not None
     assert provider.request_count == 0
+
+
+def test_an_answer_leaves_its_digest_and_not_its_text(guarded: Guarded, serve: Serve) -> None:
+    """Whole and streamed; an answer that asks for a tool leaves none."""
+    guard, text = guarded(), "the very same words"
+    provider = serve([Reply(text=text), Reply(text=text), Reply(tool_calls=(ToolUse("look", {}),))])
+    litellm.completion(**openai(provider))
+    list(litellm.completion(**openai(provider), stream=True))
+    litellm.completion(**openai(provider))
+    assert [call.settlement.result_hash for call in calls(guard) if call.settlement] == [guard.fingerprint(text)] * 2 + [None]

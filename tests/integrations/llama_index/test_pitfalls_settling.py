@@ -9,7 +9,7 @@ import threading
 import pytest
 from openai import APIError
 
-from runguard_core.testing import Reply
+from runguard_core.testing import Reply, ToolUse
 from tests.integrations.conftest import Serve
 from tests.integrations.ledger import calls, certainty, states, tokens
 from tests.integrations.llama_index.conftest import HI, USED, Guarded, embeddings, openai
@@ -106,3 +106,13 @@ def test_i19_the_usage_of_embeddings_is_dropped(guarded: Guarded, serve: Serve) 
     assert certainty(guard) == ["estimated", "estimated"]
     assert 250 < tokens(guard)[0] < 500
     assert {call.attribution.turn for call in calls(guard)} == {None}
+
+
+def test_an_answer_leaves_its_digest_and_not_its_text(guarded: Guarded, serve: Serve) -> None:
+    """Whole and streamed; an answer that asks for a tool leaves none."""
+    guard, text = guarded(), "the very same words"
+    llm = openai(serve([Reply(text=text), Reply(text=text), Reply(tool_calls=(ToolUse("look", {}),))]))
+    llm.chat(HI)
+    list(llm.stream_chat(HI))
+    llm.chat(HI)
+    assert [call.settlement.result_hash for call in calls(guard) if call.settlement] == [guard.fingerprint(text)] * 2 + [None]
