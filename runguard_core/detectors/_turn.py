@@ -132,11 +132,8 @@ class Turn:
             self.tokens = self.counted_tokens = usage.input_tokens
             self.is_measured = True
         if self.is_answered:
-            self.tool_names, self.answer_mark, self.answer_chars = (
-                outcome.tool_names,
-                outcome.output_text_hash,
-                outcome.output_chars,
-            )
+            self.tool_names, self.answer_mark = outcome.tool_names, outcome.output_text_hash
+            self.answer_chars = outcome.output_chars
         else:
             self.status, self.is_refused = outcome.error_status, is_refusal(outcome.error_status, outcome.error)
         if outcome.attempt_count:

@@ -53,31 +53,31 @@ class SameAnswer(TurnDetector):
         return None
 
     def _stop(self, stretch: Stretch) -> Verdict:
-        said = (
-            f"the same answer of {stretch.answer_chars:,} characters came {stretch.same_count} times in a row: no tool ran in between "
-            f"and each prompt brought nothing but the answer before{_driver(stretch)}"
-        )
+        count = stretch.same_count
         return Verdict(
-            rule=self.rule, severity=Severity.STOP, evidence=said, repeat_count=stretch.same_count,
-            marks=() if stretch.mark is None else (stretch.mark,), figures={"answer_chars": stretch.answer_chars, "same_count": stretch.same_count},
+            rule=self.rule, severity=Severity.STOP, repeat_count=count, marks=(stretch.mark,) if stretch.mark else (),
+            evidence=f"the same answer of {stretch.answer_chars:,} characters came {count} times in a row{_between(stretch)}",
+            figures={"answer_chars": stretch.answer_chars, "same_count": count},
         )  # fmt: skip
 
     def _known(self, stretch: Stretch) -> Verdict:
-        said = (
-            f"the latest {stretch.known_count} answers had all been given word for word before: no tool ran in between and each prompt "
-            f"brought nothing but the answer before{_driver(stretch)}"
-        )
-        figures = {"known_count": stretch.known_count, "answer_count": stretch.idle_count}
-        return Verdict(rule=self.rule, severity=Severity.WARN, evidence=said, repeat_count=stretch.known_count, figures=figures)
+        count = stretch.known_count
+        return Verdict(
+            rule=self.rule, severity=Severity.WARN, repeat_count=count,
+            evidence=f"the latest {count} answers had all been given word for word before{_between(stretch)}",
+            figures={"known_count": count, "answer_count": stretch.idle_count},
+        )  # fmt: skip
 
     def _idle(self, stretch: Stretch) -> Verdict:
-        said = f"{stretch.idle_count} answers in a row used none of the tools on offer, and each prompt brought nothing but the answer before"
-        figures = {"answer_count": stretch.idle_count}
+        count = stretch.idle_count
         return Verdict(
-            rule=self.rule, severity=Severity.WARN, evidence=said, repeat_count=stretch.idle_count, topic=_IDLE, figures=figures
-        )
+            rule=self.rule, severity=Severity.WARN, repeat_count=count, topic=_IDLE,
+            evidence=f"{count} answers in a row used none of the tools on offer{_between(stretch)}",
+            figures={"answer_count": count},
+        )  # fmt: skip
 
 
-def _driver(stretch: Stretch) -> str:
-    """What was said to each of them."""
-    return f" and the same {stretch.user_chars:,} characters of a user's message" if stretch.user_chars else ""
+def _between(stretch: Stretch) -> str:
+    """What lay between the answers, next to nothing."""
+    driver = f" and the same {stretch.user_chars:,} characters of a user's message" if stretch.user_chars else ""
+    return f": no tool ran in between and each prompt brought nothing but the answer before{driver}"

@@ -71,7 +71,7 @@ class Stretch:
             marks[mark] = None
         self._order, self.mark, self.answer_chars, self._own, self._user = turn.order, mark, chars, own, turn.user_chars
         self._shortest = turn.text_chars - _SLACK_CHARS if turn.text_chars > _SLACK_CHARS else 1
-        self._longest = turn.answer_chars + _SLACK_CHARS if chars else 0  # of an answer of unknown size no prompt is known to hold it
+        self._longest = turn.answer_chars + _SLACK_CHARS if chars else 0  # 0: of unknown size, no prompt is known to hold it
 
 
 def own_chars(parts: tuple[PromptPart, ...]) -> int:

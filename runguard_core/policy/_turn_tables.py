@@ -56,13 +56,9 @@ class SameAnswerTable(Table):
     """`[detectors.same_answer]`."""
 
     mode: ModeName | None = None
-    warn_after: int = Field(
-        default=3, ge=1, description="answers in a row that had been given before, with nothing new in between"
-    )
+    warn_after: int = Field(default=3, ge=1, description="answers in a row that had been given before, nothing new in between")
     stop_after: int = Field(default=5, ge=2, description="answers in a row that were the same word for word")
-    idle_after: int = Field(
-        default=12, ge=2, description="answers in a row without a tool call that nobody asked for: only announced"
-    )
+    idle_after: int = Field(default=12, ge=2, description="answers in a row without a tool call, nobody asking: only announced")
 
 
 class TurnTables(Table):

@@ -28,7 +28,7 @@ Lane = tuple[str | None, str | None, str | None]
 class _LaneState:
     """One agent instance in one segment: whether a tool's result is the last thing it has seen, and the call that failed last.
 
-    `said_chars`, `said_count`: its answers since its prompts have only grown, which they are taken to hold; `tokens`: of the latest.
+    `said_chars`, `said_count`: answers since its prompts only grow, which they are taken to hold; `tokens`: of the latest one.
     """
 
     after_tool: bool = False
@@ -116,7 +116,7 @@ class Caller:
         return Outcome(usage=usage, cost_nanos=cost_nanos, output_chars=chars, **told)
 
     def _prompt(self, event: RecordedEvent, usage: Usage | None, lane: _LaneState) -> Iterator[PromptPart]:
-        """What is known of a prompt: the user's messages, the answers before, and the size of the rest, from the recorded tokens."""
+        """What is known of a prompt: the user's messages, the answers, and the size of the rest, from the recorded tokens."""
         user = self._users.get(event.segment)
         if usage is None:
             yield from (user,) if user is not None else ()

@@ -212,7 +212,9 @@ def hashes(guard: Any) -> list[str | None]:
 @pytest.mark.parametrize(
     ("off", "is_read"), [((), True), (("same_answer",), True), (("same_answer", "delegation"), False), (None, False)]
 )
-def test_an_answers_text_is_read_for_its_digest_where_a_detector_compares_answers(make_guard: Any, off: Any, is_read: bool) -> None:
+def test_an_answers_text_is_read_for_its_digest_where_a_detector_compares_answers(
+    make_guard: Any, off: Any, is_read: bool
+) -> None:
     """And kept nowhere, also where none does or the call has ended already."""
     detectors = () if off is None else [one for one in default_turn_detectors() if one.rule not in off]
     guard, text = make_guard(turn_detectors=detectors), "the secret answer of the agent"
