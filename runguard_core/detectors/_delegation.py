@@ -33,7 +33,7 @@ class Delegation(TurnDetector):
             return None
         count = handoffs.bare_visits(turn.agent or "")
         rounds, names = handoffs.rounds(count) if count > 1 else (0, [])
-        if rounds < self.warn_after:
+        if rounds < self.warn_after or turn.agent not in names:  # work that goes from hand to hand does not come back
             return None
         trail = " -> ".join([*names, turn.agent or ""])
         evidence = f"control went {trail}, and {count} visits in a row brought nothing new: they only handed over"

@@ -231,3 +231,38 @@ def test_a_prompt_opens_a_new_tool_loop_and_failed_calls_open_no_turn(tmp_path: 
     found = played(run(*prompts), loops, tmp_path)
     assert found.stop is not None
     assert found.stop.index == 4
+
+
+SAID = "I could not parse that, so I say it again."
+
+
+def said(tokens: int, text: str = SAID) -> dict[str, Any]:
+    """An answer without a tool call to a prompt of so many tokens, its text clipped as recorders do."""
+    return llm(tokens_in=tokens, text=text[:10], text_len=len(text), text_sha1=f"{len(text):012x}")
+
+
+def test_the_same_answer_for_ever_is_seen_by_its_digest() -> None:
+    """A prompt whose tokens only grow is taken to hold the answers before; what is recorded as a user's is in it, too."""
+    driver = {"kind": "user", "text": "Continue."}
+    found = played(run(tool("f", {}, "x"), *[event for n in range(9) for event in (said(1000 + 20 * n), driver)]))
+    assert found.stop is not None
+    assert (found.stop.index, found.stop.rule) == (11, "same_answer")
+    assert [(warn.index, warn.rule) for warn in found.warns] == [(9, "same_answer")]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [said(1000 - n % 3) for n in range(20)],
+        [said(1000 + 20 * n, f"{SAID} {'!' * n}") for n in range(11)],
+        [event for n in range(9) for event in (said(1000 + 20 * n), tool("f", {"n": n}, f"found {n}"))],
+        [said(1000 + 20 * n) | {"agent": f"agent {n}"} for n in range(9)],
+        [{"kind": "llm", "text": SAID, "text_len": len(SAID)} for _ in range(9)],
+    ],
+    ids=["prompts of their own", "other words", "tools in between", "other agents", "no tokens"],
+)
+def test_answers_that_are_no_loop_or_not_known_to_be_one(events: list[Any]) -> None:
+    """A batch, progress, work; and where no tokens were recorded, nothing says what the prompts held."""
+    found = played(run(tool("f", {}, "x"), *events))
+    assert found.stop is None
+    assert found.warns == ()

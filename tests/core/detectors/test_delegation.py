@@ -130,3 +130,8 @@ def test_a_call_of_somebody_without_a_name_makes_them_parallel_too() -> None:
     watch.before(turn)
     watch.begin(turn)
     assert found.all(PAIR * 9).said == []
+
+
+def test_many_agents_that_all_find_nothing_and_never_come_back_are_left_alone() -> None:
+    """A map over chunks by agents of their own names: equal answers, and control comes back to none of them."""
+    assert play([visit(f"reader {n}", says="nothing found") for n in range(12)]).said == []
