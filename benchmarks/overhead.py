@@ -3,7 +3,8 @@
 - reserve + post with one budget, with five, and with five and every detector, at call 100, 5,000 and 50,000 (memory; SQLite beside
   it), over the floor; stages, ten threads, bytes a call: `hot_path.py`, which also runs alone
 - a model call through its six detectors (made a turn, judged, begun, ended, judged) at call 100, 5,000 and 50,000: of one agent with
-  small prompts, with large ones of a model with a price cliff, and of two agents that answer in turns
+  small prompts, with large ones of a model with a price cliff, of two agents that answer in turns, and of one that answers without any
+  tool; the first and the last also without the rule of equal answers, and what an answer's digest costs
 - one tool call through all its detectors at call 100, 5,000 and 50,000, and the memory of one agent instance
 - sizing a prompt of 10 and of 1,000 messages, first and again (sizes are remembered per message)
 - LangChain: no handler, a no-op inline handler, RunGuard's; the ratio to the no-op
@@ -25,6 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,7 @@ from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 
 from runguard_core import Guard, Messages, Outcome, PromptPart, ToolCall, Turn, Usage
-from runguard_core.detectors import RunTurns, TurnWatch, default_turn_detectors
+from runguard_core.detectors import Fingerprint, RunTurns, TurnWatch, default_turn_detectors
 from runguard_core.prices import PriceBook, PriceOverride
 from runguard_langchain import RunGuardCallbackHandler
 from runguard_langchain._translate import as_mapping
@@ -99,15 +102,20 @@ def turns() -> dict[str, float]:
     at, answer = datetime.now(UTC), Outcome(usage=Usage(input_tokens=100, output_tokens=50), tool_names=("search",))
     cheap = PriceBook().rates("gpt-4o-mini", "openai", at)
     cliff = dataclasses.replace(cheap, context_window_tokens=10**9, tiers=((10**8, cheap.base),))
+    every = default_turn_detectors()
+    fewer = tuple(one for one in every if one.rule != "same_answer")
     shapes = {
-        "one agent": (3000, cheap, ("a",)),
-        "large prompts": (300_000, cliff, ("a",)),
-        "two agents": (3000, cheap, ("a", "b")),
+        "one agent": (3000, cheap, ("a",), every),
+        "large prompts": (300_000, cliff, ("a",), every),
+        "two agents": (3000, cheap, ("a", "b"), every),
+        "one agent, without same_answer": (3000, cheap, ("a",), fewer),
+        "talk": (0, cheap, ("a",), every),
+        "talk, without same_answer": (0, cheap, ("a",), fewer),
     }
     found = {}
-    for name, (chars, prices, agents) in shapes.items():
+    for name, (chars, prices, agents, by) in shapes.items():
         run = RunTurns()
-        watches = {agent: TurnWatch(default_turn_detectors(), run) for agent in agents}
+        watches = {agent: TurnWatch(by, run) for agent in agents}
         samples = []
         for index in range(50_000):
             agent = agents[index % len(agents)]
@@ -115,22 +123,39 @@ def turns() -> dict[str, float]:
                 PromptPart("system", 2000), PromptPart("user", 400), PromptPart("assistant", 90, 1 + index),
                 PromptPart("tool:search", chars, 1 + index), PromptPart("tools", 3000, 4),
             )  # fmt: skip
+            if not chars:
+                parts = (parts[0], parts[1], PromptPart("assistant", 90 * index, index), parts[4])
+                answer = dataclasses.replace(answer, tool_names=(), output_chars=90, output_text_hash=f"{index:032}")
             start = time.perf_counter_ns()
-            turn = Turn("gpt-4o-mini", agent, parts, at, chars // 4, 600, prices, "chat", True, True, True)
+            turn = Turn("gpt-4o-mini", agent, parts, at, chars // 4, 600, prices, "chat", True, True, chars > 0)
             watches[agent].before(turn)
             watches[agent].begin(turn)
             watches[agent].finish(turn, answer)
             samples.append(time.perf_counter_ns() - start)
         for mark in (100, 5000, 50_000):
             found[f"{name}, call {mark}"] = statistics.median(samples[mark - 100 : mark]) / 1000
+    key = Fingerprint(b"key of the benchmark")
+    for size in (100, 1000, 10_000):
+        settled = dataclasses.replace(answer, output_text="x" * size)
+        found[f"digest of an answer of {size} characters, and dropping it"] = best(lambda: _digested(settled, key))  # noqa: B023  at once
     return found
+
+
+def _digested(settled: Outcome, key: Fingerprint) -> Outcome:
+    """What the guard does with a text."""
+    return dataclasses.replace(settled, output_text_hash=key.text(settled.output_text or ""), output_text=None)
+
+
+def best(do: Callable[[], object], count: int = 2000) -> float:
+    """Microseconds, the best of seven rows."""
+    return min(timeit.repeat(do, number=count, repeat=7)) / count * 1e6
 
 
 def detectors() -> dict[str, Any]:
     """Median microseconds of one tool call through all its detectors (before, begin, finish), and kilobytes kept at their bound."""
     import tracemalloc
 
-    from runguard_core.detectors import Fingerprint, Step, Watch, default_detectors, read_call, read_result
+    from runguard_core.detectors import Step, Watch, default_detectors, read_call, read_result
 
     key, found = Fingerprint(b"bench"), {}
     results = {"new calls": lambda i: f"page {i} of a long report", "one call, other results": lambda i: f"page {i} of a long report",
