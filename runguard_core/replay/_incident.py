@@ -23,7 +23,10 @@ LIMITS = (
     "(near-duplicates) or read results cannot. Calls that were refused are marked, model calls refused by a budget are not here."
 )
 _SAID = ("rule", "budget", "unit", "limit", "posted", "pending", "requested", "retry", "repeat_count", "share", "used")
-_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,60}(?=:|$)")
+#: An exception's name before its text. Adapters also hand over what a tool answered as its failure, which begins with anything.
+_TYPE = re.compile(
+    r"(?:[A-Za-z_]\w{0,40}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception|Timeout|Interrupt|Exit|Warning)(?=:|$)", re.ASCII
+)
 _WHO = ("feature", "team", "release")
 
 Digest = Callable[[str], str]

@@ -12,7 +12,8 @@ import pytest
 from runguard_core import Budget, Guard, Outcome, OutcomeKind, StoppedError, ToolCall, Usage
 from runguard_core.ledger import CallFilter
 from runguard_core.policy import load_policy
-from runguard_core.replay import Recording, incident_json, parse_run, play_many, recordings_of
+from runguard_core.replay import RecordedEvent, Recording, incident_json, parse_run, play_many, recordings_of
+from runguard_core.replay._incident import event_json
 from runguard_core.reports import dead_tails
 
 SECRETS = (
@@ -97,6 +98,18 @@ def test_an_incident_holds_no_content_and_plays_the_same(guard: Guard, tmp_path:
     failed = json.loads(lines[1])["events"][1]
     assert failed["error_type"] == "OSError"
     assert failed["error_sha1"] == json.loads(lines[1])["events"][3]["error_sha1"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [("OSError: gone", "OSError"), ("httpx.ReadTimeout", "httpx.ReadTimeout"), ("openai.APIStatusError: 500", "openai.APIStatusError"),
+     ("alice_smith: no such customer", None), ("4711", None), ("alice", None), ("Alice.Smith: unknown", None)],
+)  # fmt: skip
+def test_what_a_tool_answered_as_its_failure_is_no_type(error: str, kind: str | None) -> None:
+    """Frameworks mark an answer as a failure; its first word may be anybody's name."""
+    found = event_json(RecordedEvent(index=0, kind="tool", name="find", error=error), lambda text: f"digest of {len(text)}")
+    assert found.get("error_type") == kind
+    assert "alice" not in json.dumps(found).lower()
 
 
 def test_runs_of_one_session_share_a_guard(tmp_path: Path) -> None:
