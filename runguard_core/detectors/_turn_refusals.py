@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from runguard_core.detectors._turn import Turn
 from runguard_core.detectors._turn_detector import TurnDetector
 from runguard_core.detectors._turn_history import TurnHistory
-from runguard_core.detectors._turn_run import Refusals
 from runguard_core.detectors._verdict import Severity, Verdict
+
+#: Models that a sentence names one by one.
+_NAMED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +44,22 @@ class RateLimit(TurnDetector):
         refused = turns.run.refusals.get((turn.agent, turn.operation))
         if refused is None:
             return None
-        count, since = self._recent(refused, turn.at)
-        if count < needed:
+        oldest = turn.at - timedelta(seconds=self.window_seconds)
+        recent = [attempt for attempt in refused.attempts if attempt[0] >= oldest]
+        count = sum(attempt[1] for attempt in recent)
+        if count < needed or not recent:
             return None
-        seconds = round((turn.at - since).total_seconds())
+        seconds = round((turn.at - recent[0][0]).total_seconds())
+        models, statuses = listed(attempt[2] for attempt in recent), listed(str(attempt[3]) for attempt in recent)
         again = " and would be asked again" if severity is Severity.STOP else ""
-        evidence = f"{turn.model} refused {count} attempts in a row with {refused.status} within {seconds:,} s{again}"
+        evidence = f"{models} refused {count} attempts in a row with {statuses} within {seconds:,} s{again}"
         figures = {"status": refused.status, "seconds": seconds}
         return Verdict(rule=self.rule, severity=severity, evidence=evidence, repeat_count=count, figures=figures)
 
-    def _recent(self, refused: Refusals, now: datetime) -> tuple[int, datetime]:
-        """Attempts within the window, and when the first of them was made."""
-        oldest = now - timedelta(seconds=self.window_seconds)
-        recent = [(at, count) for at, count in refused.attempts if at >= oldest]
-        return sum(count for _, count in recent), recent[0][0] if recent else now
+
+def listed(names: Iterable[str]) -> str:
+    """Each once, in order: "a", "a and b", "a, b and 2 others"."""
+    found = list(dict.fromkeys(names))
+    if len(found) > _NAMED + 1:
+        found = [*found[:_NAMED], f"{len(found) - _NAMED} others"]
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)

@@ -20,8 +20,8 @@ class Refusals:
     """Calls of one agent that were answered "not now" since its last proper answer.
 
     Attributes:
-        attempts: when each was asked for, and how many requests were made for it. Calls that were under way at the same
-            time count once: a crowd is no cascade.
+        attempts: when each was asked for, how many requests were made for it, the model, the status. Calls that were under
+            way at the same time count once: a crowd is no cascade.
         status: HTTP status of the latest.
     """
 
@@ -29,14 +29,14 @@ class Refusals:
 
     def __init__(self) -> None:
         """None yet."""
-        self.attempts: deque[tuple[datetime, int]] = deque(maxlen=MAX_REFUSALS)
+        self.attempts: deque[tuple[datetime, int, str, int]] = deque(maxlen=MAX_REFUSALS)
         self._order, self.status = -1, 0
 
     def add(self, turn: Turn, order: int) -> None:
         """One more, unless it was sent before the latest one was known."""
         if turn.order > self._order:
-            self.attempts.append((turn.at, turn.attempt_count))
             self._order, self.status = order, turn.status or 429
+            self.attempts.append((turn.at, turn.attempt_count, turn.model, self.status))
 
 
 class RunTurns:

@@ -191,7 +191,23 @@ def test_a_cascade_of_refusals_is_stopped_whatever_was_asked() -> None:
     assert play.sent == 10
     assert play.warned == ["rate_limit"]
     assert play.stop is not None
-    assert play.stop.evidence == "m refused 10 attempts in a row with 429 within 100 s and would be asked again"
+    assert play.stop.evidence == "m refused 10 attempts in a row with 529 and 429 within 100 s and would be asked again"
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ("ab", "a and b refused 10 attempts"),
+        ("abc", "a, b and c refused"),
+        ("abcd", "a, b and 2 others refused"),
+        ("a", "a refused"),
+    ],
+)
+def test_every_model_that_refused_is_counted_and_none_blamed_for_the_others(models: str, said: str) -> None:
+    """Fallbacks share one count, and the sentence says whose refusals they were."""
+    play = Play([RateLimit()]).all([replace(NO, model=models[place % len(models)]) for place in range(20)])
+    assert play.stop is not None
+    assert play.stop.evidence.startswith(said)
 
 
 def test_back_off_windows_are_one_cascade() -> None:
