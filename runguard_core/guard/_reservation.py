@@ -141,6 +141,7 @@ class Reservation:
         at, seconds = engine.clock.now(), engine.clock.monotonic() - self.started
         if isinstance(call, ToolCall):
             outcome = end_step(engine, it, call, outcome)
+            self.call = it.call = ToolCall(name=call.name, tool_call_id=call.tool_call_id)  # its arguments are let go of here
             charge: Charge | None = Charge(priced.quote.nanos or 0, None, _EXACT)
         else:
             outcome = end_turn(engine, it, outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -79,16 +80,18 @@ def test_verify_finds_a_balance_that_its_lines_do_not_explain(make_guard: Any) -
 
 
 def test_a_tools_arguments_and_result_are_not_kept_with_its_row(make_guard: Any) -> None:
-    """A draft holds the tool's name only."""
-    guard = make_guard()
+    """A draft holds the tool's name only, and so does what waits for the watch of spend: here behind a listener that takes long."""
+    go_on = threading.Event()
+    guard = make_guard(listeners=[lambda event: go_on.wait(30)])
+    guard.kill("agent:other", reason="an event to be busy with")
     arguments, result = Arguments(q="secret"), Arguments(found="secret")
     seen = weakref.ref(arguments), weakref.ref(result)
     with guard.session("s") as session:
         session.reserve(ToolCall(name="x", arguments=arguments)).settle(Outcome(result=result))
     del arguments, result
-    guard.flush()  # the watch of spend has looked at the call and let it go
     assert [ref() for ref in seen] == [None, None]
     assert [call.name for call in guard.store.calls(CallFilter())] == ["x"]
+    go_on.set()
 
 
 def test_a_call_of_the_same_run_for_somebody_else_is_filed_under_them(make_guard: Any) -> None:
