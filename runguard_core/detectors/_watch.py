@@ -35,7 +35,8 @@ class Detector(Protocol):
     def after(self, history: History, step: Step) -> Verdict | None:
         """Judge a call that has just ended.
 
-        A stop latches the run: its next call of any kind is refused. With `is_held` it waits for the next tool call.
+        A stop latches the run: its next call of any kind is refused. With `is_held` it waits for the next tool call, and falls
+        when a person's prompt comes first.
         """
         ...
 
@@ -107,6 +108,8 @@ class Watch:
         if not self._held:
             return self._said(self._before, step)
         held, self._held = [replace(verdict, is_held=False) for verdict in self._held], _NOTHING_SAID
+        if self.history.is_prompted(step):
+            held = []  # a person has read the answer and asks for something else
         return _stops_last([*held, *self._said(self._before, step)])
 
     def begin(self, step: Step) -> None:

@@ -123,6 +123,24 @@ def test_a_probe_that_passes_does_not_undo_a_persons_kill(make_guard: Any) -> No
     assert guard.stopped(Attribution("app", session="s", run="next")) is not None
 
 
+def test_a_stop_that_is_held_falls_when_a_person_asks_for_something_else(make_guard: Any) -> None:
+    """The model has answered that it cannot; the next question has nothing to do with it. Without a prompt it holds."""
+    guard = make_guard(prices=CENT)
+    trouble = [("a", "OSError: gone"), ("b", "OSError: gone"), ("x", "OSError: no such file"), ("x", "OSError: no such file")]
+    with guard.session("s") as session:
+        for place, (query, error) in enumerate(trouble):
+            session.reserve(ModelCall(model="cent", after_tool=place > 0)).post()
+            session.reserve(ToolCall(name="read", arguments={"q": query})).settle(Outcome(error=error))
+        assert kinds(guard).count(ev.LOOP_WARNING) > 0
+        session.reserve(ModelCall(model="cent", after_tool=True)).post()
+        session.reserve(ModelCall(model="cent")).post()
+        session.reserve(ToolCall(name="weather", arguments={"city": "Bern"})).post(result="sunny, twenty degrees")
+    with guard.session("t") as session, pytest.raises(TrippedError):
+        for place, (query, error) in enumerate([*trouble, ("weather in Bern", "")]):
+            session.reserve(ModelCall(model="cent", after_tool=place > 0)).post()
+            session.reserve(ToolCall(name="read", arguments={"q": query})).settle(Outcome(error=error))
+
+
 def until_stopped(guard: Guard, who: Attribution, results: list[str]) -> int:
     """Equal calls of one run with these results; how many were admitted."""
     for index, result in enumerate(results):
