@@ -10,13 +10,14 @@ from runguard_core import breaker
 from runguard_core import events as ev
 from runguard_core.budgets import Mode
 from runguard_core.calls import Outcome, OutcomeKind, ToolCall, ToolUse
-from runguard_core.detectors import Ending, Severity, Step, Verdict, read_call, read_error, read_result
+from runguard_core.detectors import Answer, Ending, Severity, Step, Verdict, read_call, read_error, read_result
 from runguard_core.guard import _refusing as refusing
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
 from runguard_core.guard._recalling import recall
 
 _log = logging.getLogger("runguard")
+_TELLING = frozenset({Answer.TOLD, Answer.FAILED, Answer.BUSY})
 #: A tool without arguments, as models and frameworks write it: its calls are equal, there is nothing volatile about them.
 _NONE: tuple[object, ...] = ({}, "", "{}", "null")
 
@@ -53,7 +54,7 @@ def end_step(engine: Engine, it: Candidate, call: ToolCall, outcome: Outcome) ->
     with it.state.lock:
         it.state.tool_uses.append(use)
     if it.step is not None:
-        _act_after(engine, it, it.lane.watch.finish(it.step, ending), ending.error)
+        _act_after(engine, it, it.lane.watch.finish(it.step, ending), ending)
     return replace(outcome, output_text_hash=ending.result, output_chars=chars, result=None)
 
 
@@ -65,16 +66,22 @@ def _ending(engine: Engine, call: ToolCall, outcome: Outcome) -> Ending:
     return read_result(call.name, outcome.result, engine.fingerprint)
 
 
-def _act_after(engine: Engine, it: Candidate, said: Sequence[Verdict], failed: str | None) -> None:
-    if not said and not (it.state.is_probe and failed):
+def _act_after(engine: Engine, it: Candidate, said: Sequence[Verdict], ending: Ending) -> None:
+    if not said and not it.state.is_probe:
         return
     try:
         for verdict in said:
             act_on(engine, it, verdict)
-        if it.state.is_probe and failed is not None:
-            check_probe(engine, it, (failed,))
+        if it.state.is_probe:
+            check_probe(engine, it, _signs_of(ending))
     except Exception as stop:  # noqa: BLE001  a stop is latched now, and what else went wrong must not keep the call from being posted
         _log.info("RunGuard: %s", stop)
+
+
+def _signs_of(ending: Ending) -> tuple[str, ...]:
+    """The marks that a verdict may have put down to this ending. "ok", "nothing" and a mere number say nothing by themselves."""
+    signs = (ending.error, ending.failure, ending.result if ending.answer in _TELLING else None)
+    return tuple(sign for sign in signs if sign is not None)
 
 
 def check_probe(engine: Engine, it: Candidate, marks: tuple[str, ...]) -> None:
