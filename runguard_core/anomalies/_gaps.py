@@ -49,6 +49,8 @@ class Gaps:
             one = self._models[key] = _Model()
             while len(self._models) > _MAX_MODELS:
                 self._models.popitem(last=False)
+        else:
+            self._models.move_to_end(key)
         one.last_seconds = max(one.last_seconds, spent.at_seconds)
         if spent.nanos > 0:
             return self._priced_call(one, spent)
@@ -63,6 +65,8 @@ class Gaps:
             sums = self._priced[spent.feature] = [0, 0]
             while len(self._priced) > _MAX_MODELS:
                 self._priced.popitem(last=False)
+        else:
+            self._priced.move_to_end(spent.feature)
         sums[0] += spent.nanos
         sums[1] += spent.total_tokens
         if sums[1] > 10**9:  # an old price fades

@@ -145,6 +145,8 @@ class SpendWatch:
             found = self._features[name] = FeatureWatch(self.app, name, self._rules, self._calendar, self._sessions.dearest)
             while len(self._features) > _MAX_FEATURES:
                 self._features.popitem(last=False)
+        else:
+            self._features.move_to_end(name)  # names without end push out what nobody uses, not what has a history
         return found
 
     def _settle_feature(self, feature: FeatureWatch, at: float) -> list[Change]:

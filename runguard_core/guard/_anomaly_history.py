@@ -39,19 +39,19 @@ class LedgerTail:
         """
         self._from = now - _OVERLAP
         step = timedelta(days=HISTORY_DAYS if self._in_memory else 1)
-        days = [self._read(now - step, None)]
+        days = [self._read(now - step, None, now)]
         for number in range(1, 1 if self._in_memory else HISTORY_DAYS):
             if sum(map(len, days)) >= MAX_HISTORY_CALLS:
                 break
             yield []
-            days.append(self._read(now - (number + 1) * step, now - number * step))
+            days.append(self._read(now - (number + 1) * step, now - number * step, now))
         yield from reversed(days)
 
     def others(self, now: datetime) -> list[Spent]:
         """What has been settled since, by processes that share the ledger."""
         if self._from is None:
             return []
-        found = [] if self._in_memory else self._read(self._from, None)
+        found = [] if self._in_memory else self._read(self._from, None, now)
         pending = () if self._in_memory else self._store.calls(
             CallFilter(app=self._app, state=CallState.PENDING, since=now - _MAX_FLIGHT)
         )  # fmt: skip
@@ -64,11 +64,12 @@ class LedgerTail:
             oldest = self._from - _OVERLAP
             self._seen = {call_id: at for call_id, at in self._seen.items() if at >= oldest}
 
-    def _read(self, since: datetime, until: datetime | None) -> list[Spent]:
-        found = []
+    def _read(self, since: datetime, until: datetime | None, now: datetime) -> list[Spent]:
+        """What a host whose clock is wrong has stamped later than now is of now; else all that follows would be of the past."""
+        found, latest = [], now.timestamp()
         for call in self._store.calls(CallFilter(app=self._app, since=since, until=until)):
             spent = spent_of(call)
             if spent is not None and call.settlement is not None and self.is_new(call.id, call.settlement.at):
-                found.append(spent)
+                found.append(spent if spent.at_seconds <= latest else spent._replace(at_seconds=latest))
         found.sort(key=lambda one: (one.at_seconds, one.call_id))
         return found

@@ -129,6 +129,17 @@ def test_a_guard_reopened_on_the_ledger_does_not_announce_twice(tmp_path: Path, 
         assert next(iter(filed.values())).episode.seen_nanos == 5 * 10**9
 
 
+def test_a_host_whose_clock_is_a_year_ahead_blinds_nobody(tmp_path: Path, clock: FakeClock) -> None:
+    """One call of it is in the ledger; what comes after would lie a year back, where nothing is looked for."""
+    url = f"sqlite:///{tmp_path / 'l.db'}"
+    with Guard(app="a", store=url, prices=CENT, clock=FakeClock(clock.now() + timedelta(days=365))) as guard:
+        converse(guard, FakeClock(), "early", cents=1, turns=1)
+    with Guard(app="a", store=url, prices=CENT, clock=clock) as guard:
+        remember(guard, clock)
+        converse(guard, clock, "dear", cents=100, turns=4)
+        assert said(guard) == [(ev.ANOMALY_OPENED, "dear")]
+
+
 def test_what_ended_while_nobody_looked_is_closed_at_the_next_start(tmp_path: Path, clock: FakeClock) -> None:
     """By a guard that has nothing to do with the session."""
     url = f"sqlite:///{tmp_path / 'l.db'}"

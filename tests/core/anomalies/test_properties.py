@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runguard_core.anomalies import Change, SpendWatch, Spent, WatchRules, What, latest
+from runguard_core.anomalies import Change, Kind, SpendWatch, Spent, WatchRules, What, latest
 from runguard_core.anomalies._sessions import CHECKPOINTS
 from runguard_core.anomalies._window import Level, Window
 
-from .spending import DAY, HOUR, MONDAY, USD, a_session, healthy, play, spent
+from .spending import DAY, HOUR, MONDAY, USD, a_session, healthy, opened, play, spent
 
 HISTORY = healthy(16, per_day=12)
 NOW = MONDAY + 16 * DAY
@@ -128,6 +128,16 @@ def test_an_empty_level_has_no_limit_that_can_be_passed_by_nothing() -> None:
     level = Level(10)
     level.add(0)
     assert len(level) == 0
+
+
+def test_names_without_end_do_not_push_out_the_feature_that_is_used() -> None:
+    """A feature named by a user's input, a new one with every call: the history of the others is there when it is needed."""
+    calls = healthy(15)
+    hostile = [spent(one.at_seconds + 1, 1, f"x{place}", feature=f"x{place}") for place, one in enumerate(calls)]
+    crowd = healthy(1, per_day=900, start=MONDAY + 15 * DAY)
+    assert len(hostile) > 1_200
+    found = opened(play([*calls, *hostile, *crowd]))
+    assert [(change.episode.feature, change.episode.kind) for change in found] == [("f", Kind.DAILY_THRESHOLD)]
 
 
 def test_memory_is_bounded() -> None:
