@@ -104,13 +104,13 @@ class Lookout:
         self._act(changes, now)
 
     def _goes_on_loading(self, loading: Iterator[None]) -> bool:
-        """Read one more bite of the past; where the ledger cannot be read, all of it again the next time."""
+        """Read one more bite of the past; where that fails (a ledger that cannot be read, a fork amidst it), all of it again."""
         try:
             next(loading)
         except StopIteration:
             self._loading = None
             return False
-        except StoreError:
+        except Exception:
             self._fault_count += 1
             self._begin()
             raise

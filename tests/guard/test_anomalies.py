@@ -228,10 +228,11 @@ class Deaf(MemoryStore):
     """A store whose history cannot be read for a while."""
 
     is_down = True
+    fault: Exception = StoreUnavailableError("memory://", "not now", "wait")
 
     def calls(self, where: CallFilter) -> Any:
         if self.is_down:
-            raise StoreUnavailableError("memory://", "not now", "wait")
+            raise self.fault
         return super().calls(where)
 
 
@@ -242,6 +243,22 @@ def test_observing_never_raises_and_reads_the_past_when_it_can(make_guard: Any, 
     remember(guard, clock)
     store.is_down = False
     guard.flush()
+    converse(guard, clock, "dear", cents=100, turns=4)
+    assert said(guard) == [(ev.ANOMALY_OPENED, "dear")]
+
+
+@pytest.mark.parametrize(
+    "fault", [StoreUnavailableError("memory://", "not now", "wait"), ValueError("generator already executing")]
+)
+def test_a_fault_while_the_past_is_read_loses_none_of_it(make_guard: Any, clock: FakeClock, fault: Exception) -> None:
+    """Whatever it was: a row that nobody can read, a process forked amidst the reading. All of it is read again."""
+    store = Deaf()
+    store.is_down, store.fault = False, fault
+    remember(make_guard(prices=CENT, clock=clock, store=store), clock)
+    guard = make_guard(prices=CENT, clock=clock, store=store)
+    store.is_down = True
+    guard.flush()
+    store.is_down = False
     converse(guard, clock, "dear", cents=100, turns=4)
     assert said(guard) == [(ev.ANOMALY_OPENED, "dear")]
 
