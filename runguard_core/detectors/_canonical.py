@@ -18,6 +18,10 @@ _MAX_DEPTH = 50
 #: Values looked at in all. Shared and circular structures would unfold to exponentially many.
 _MAX_VALUES = 20_000
 _MAX_CHARS = 200_000
+#: Of all texts of one value together; of what is longer than there is room for only the digest is looked at.
+_MAX_TOTAL_CHARS = 1_000_000
+#: A shorter text is no longer than the digest of its end.
+_SHORT_CHARS = 64
 #: Longer integers have no decimal text (`sys.set_int_max_str_digits`).
 _MAX_INT_BITS = 10_000
 
@@ -35,12 +39,12 @@ def canonical(value: Any, volatile: frozenset[str]) -> str:
         return f"<{type(value).__name__}>"
 
 
-def bounded(text: str) -> str:
-    """The text, its end replaced by length and digest where it is too long to work on."""
-    if len(text) <= _MAX_CHARS:
+def bounded(text: str, most: int = _MAX_CHARS) -> str:
+    """The text, its end replaced by length and digest where it is too long to work on: longer than `most` characters."""
+    if len(text) <= most:
         return text
-    rest = blake2b(text[_MAX_CHARS:].encode("utf-8", "replace"), digest_size=16).hexdigest()
-    return f"{text[:_MAX_CHARS]}<{len(text)}:{rest.translate(_LETTERS)}>"
+    rest = blake2b(text[most:].encode("utf-8", "replace"), digest_size=16).hexdigest()
+    return f"{text[:most]}<{len(text)}:{rest.translate(_LETTERS)}>"
 
 
 def squeezed(text: str) -> str:
@@ -49,12 +53,12 @@ def squeezed(text: str) -> str:
 
 
 class _Unfolding:
-    """One value on its way to JSON types, with the number of values it may still look at."""
+    """One value on its way to JSON types, with the numbers of values and of characters it may still look at."""
 
-    __slots__ = ("_left", "_volatile")
+    __slots__ = ("_left", "_room", "_volatile")
 
     def __init__(self, volatile: frozenset[str]) -> None:
-        self._volatile, self._left = volatile, _MAX_VALUES
+        self._volatile, self._left, self._room = volatile, _MAX_VALUES, _MAX_TOTAL_CHARS
 
     def plain(self, value: Any, depth: int) -> Any:
         """JSON types only; what raises when looked at is its type."""
@@ -66,6 +70,9 @@ class _Unfolding:
 
     def _leaf(self, value: Any) -> Any:
         if isinstance(value, str):
+            if len(value) > _SHORT_CHARS:
+                value = bounded(value, min(self._room, _MAX_CHARS))
+                self._room = max(0, self._room - len(value))
             return _folded(value)
         if isinstance(value, float) and not math.isfinite(value):
             return f"<{value}>"

@@ -186,3 +186,12 @@ def test_structures_that_unfold_without_end_are_read_in_bounded_time(value: Any)
     text = canonical(value, DEFAULT_VOLATILE_KEYS)
     assert time.process_time() - start < 2
     assert len(text) < 1_000_000
+
+
+def test_many_long_texts_are_read_in_bounded_space_and_told_apart_to_the_end() -> None:
+    """A hundred megabytes of pages: what is over the bound counts by its digest."""
+    pages = ["2026-11-25 page " * 6_000] * 1_000
+    text = canonical(pages, frozenset())
+    assert len(text) < 1_500_000
+    assert text == canonical(list(pages), frozenset())
+    assert text != canonical([*pages[:-1], f"{pages[-1]}!"], frozenset())
