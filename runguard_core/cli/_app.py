@@ -92,12 +92,18 @@ def ledger(store: str | None, app_name: str | None, policy: Path | None) -> Iter
         path = url.removeprefix("sqlite:///")
         if url.startswith("sqlite:///") and not Path(path).exists():
             hint = "run an agent with RunGuard first, or `runguard demo`; or name one with --store or --app"
-            raise fail(f"there is no ledger at {path}: {hint}", Exit.NO_LEDGER)
+            raise fail(f"there is no ledger at {path}: {hint}{_others()}", Exit.NO_LEDGER)
         opened = open_store(url)
         try:
             yield opened, loaded
         finally:
             opened.close()
+
+
+def _others() -> str:
+    """The apps whose ledgers are where RunGuard keeps them, as the end of a sentence."""
+    apps = sorted(path.stem for path in state_directory().glob("*.db") if path.is_file())
+    return f" (there: {', '.join(apps)})" if apps else ""
 
 
 def _default_url(app_name: str | None, policy: Policy) -> str:

@@ -25,6 +25,7 @@ from runguard_core.cli._app import (
     say,
     show,
 )
+from runguard_core.cli._guarding import RUN_TAG
 from runguard_core.cli._text import shown
 from runguard_core.errors import PolicyError
 from runguard_core.ledger import AccountRow, CallFilter, LatchState, Unit
@@ -194,6 +195,8 @@ def _budget_name(row: AccountRow, policy: Policy) -> str | None:
         same = budget.limit.unit.value == unit and budget.period.value == period and sorted(budget.per) == [k for k, _ in split]
         if same and [list(pair) for pair in budget.where] == where:
             return budget.name
+    if any(key.removeprefix("tag:") == RUN_TAG for key, _ in where):
+        return "run --budget"
     names = [value for _, value in where] + [key for key, _ in split]
     return "-".join(names) or (period if period != "lifetime" else app_key)
 
@@ -224,9 +227,11 @@ def trips_command(
             render.print_latches(out, shown[:limit])
             if not shown:
                 out.print("Nothing is stopped.")
-            for event, count in render.folded(events):
-                times = f" ({count} times)" if count > 1 else ""
-                say(f"{render.when(event.at)} {event.kind}{times}: {event.message}")
+            if shown:
+                say('To let one go on: runguard reset KIND:ID --reason "..."; a budget needs a higher limit, or its next period.')
+            if events:
+                out.print("[italic]The latest stops[/]")
+            render.print_stops(out, events)
 
         show(as_json, document, text)
 

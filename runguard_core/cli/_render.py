@@ -11,13 +11,18 @@ from rich.tree import Tree
 from runguard_core.budgets import in_units
 from runguard_core.calls import Certainty
 from runguard_core.cli._tables import Column, figure, name, print_table
-from runguard_core.cli._text import shown
-from runguard_core.ledger import AccountRow, CallRecord, Event, Latch, Unit
+from runguard_core.cli._text import counted, shown
+from runguard_core.ledger import AccountRow, CallRecord, Event, Latch, LatchState, Unit
 from runguard_core.money import format_usd
 from runguard_core.reports import Explained, RunExplained, SessionRow, Spend, Turn
 
 _BAR = 16
 _COLOURS = {"stopped": "red", "running": "green"}
+_STATES = {
+    LatchState.OPEN: "stopped",
+    LatchState.HALF_OPEN: "on trial (the next sign of what tripped it is refused)",
+    LatchState.FORCED_OPEN: "stopped by hand",
+}
 
 
 def bar(share: float, width: int = _BAR) -> str:
@@ -85,16 +90,22 @@ def print_explained(console: Console, found: Explained) -> None:
     spend = found.spend
     console.print(
         f"Session [bold]{shown(found.session)}[/]: {format_usd(spend.nanos)} ({certainty_note(spend)}), "
-        f"{spend.call_count} model calls, {spend.tool_count} tool calls, {spend.usage.input_tokens:,} tokens in, "
-        f"{spend.usage.output_tokens:,} out",
+        f"{counted(spend.call_count, 'model call')}, {counted(spend.tool_count, 'tool call')}, "
+        f"{spend.usage.input_tokens:,} tokens in, {spend.usage.output_tokens:,} out",
         highlight=False,
     )
     most = max((turn.nanos for run in found.runs for turn in run.turns), default=0)
     for run in found.runs:
         console.print(_run_tree(run, most), highlight=False)
     _print_origins(console, found)
-    for event in found.stops:
-        console.print(f"[red]■[/] {when(event.at)} [bold]{event.kind}[/]: {shown(event.message)}", highlight=False)
+    print_stops(console, found.stops)
+
+
+def print_stops(console: Console, events: Sequence[Event]) -> None:
+    """The latest stops; refusals by one budget that follow each other are one."""
+    for event, count in folded(events):
+        times = f" ({count} times)" if count > 1 else ""
+        console.print(f"[red]■[/] {when(event.at)} [bold]{event.kind}[/]{times}: {shown(event.message)}", highlight=False)
 
 
 def dead_tail_note(nanos: int, of_nanos: int) -> str:
@@ -114,7 +125,7 @@ def _run_tree(run: RunExplained, most: int) -> Tree:
         if key != current:
             count, nanos = loops[key]
             who = shown(turn.agent or "agent")
-            branch = tree.add(f"[cyan]{who}[/], tool loop {turn.loop}: {count} turns, {format_usd(nanos)}")
+            branch = tree.add(f"[cyan]{who}[/], tool loop {turn.loop}: {counted(count, 'turn')}, {format_usd(nanos)}")
             current = key
         _add_turn(branch, turn, most)
     return tree
@@ -156,7 +167,7 @@ def _print_origins(console: Console, found: Explained) -> None:
     columns = [name("part"), figure("USD"), Column("share"), figure("first sent", 1), figure("sent again", 2)]
     cells = [("answers and tools", format_usd(found.output_nanos), bar(found.output_nanos / whole), "", "")]
     for row in found.origins:
-        again = f"{format_usd(row.again_nanos)} in {row.again_count} turns" if row.again_count else ""
+        again = f"{format_usd(row.again_nanos)} in {counted(row.again_count, 'turn')}" if row.again_count else ""
         part = shown(_origin(row.origin))
         cells.append((part, format_usd(row.nanos), bar(row.nanos / whole), format_usd(row.first_nanos), again))
     print_table(console, "Where each dollar went", columns, cells)
@@ -205,12 +216,12 @@ def print_latches(console: Console, latches: Sequence[Latch]) -> None:
     for latch in latches:
         groups.setdefault(latch.account_key or latch.scope, []).append(latch)
     for latch, *others in groups.values():
-        colour = "yellow" if latch.state.value == "half_open" else "red"
+        colour = "yellow" if latch.state is LatchState.HALF_OPEN else "red"
         scope = shown(f"{latch.scope_kind}:{latch.scope_id}")
         until = f", until {when(latch.until)}" if latch.until else ""
-        more = f" (and {len(others)} more runs for the same budget)" if others else ""
+        more = f" (and {counted(len(others), 'more run')} for the same budget)" if others else ""
         console.print(
-            f"[{colour}]■[/] [bold]{scope}[/]{more} {latch.state.value} since {when(latch.since)}{until}, "
+            f"[{colour}]■[/] [bold]{scope}[/]{more} {_STATES[latch.state]} since {when(latch.since)}{until}, "
             f"rule {shown(latch.rule)}, by {shown(latch.by)}\n  {shown(latch.reason)}",
             highlight=False,
         )

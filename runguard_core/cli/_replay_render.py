@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from runguard_core.cli._tables import Column, figure, name, print_table
-from runguard_core.cli._text import shown
+from runguard_core.cli._text import counted, shown
 from runguard_core.money import format_usd
 from runguard_core.replay import Played, ReplaySum, Tally, summed
 
@@ -91,11 +91,12 @@ def lines_of(found: ReplaySum) -> list[str]:
     """The sum in sentences, the unknown part included."""
     share = f" ({found.stop_count / found.run_count:.0%})" if found.run_count else ""
     saved, whole = found.saved, found.whole
-    events = f"[bold]{found.run_count:,} runs[/], {found.event_count:,} events"
+    events = f"[bold]{counted(found.run_count, 'run')}[/], {counted(found.event_count, 'event')}"
     calls = f"{saved.call_count:,} of {whole.call_count:,} calls, {saved.tokens:,} of {whole.tokens:,} tokens"
+    total = "?" if whole.untold_count and not found.total_nanos else format_usd(found.total_nanos)
     lines = [
         f"{events}: [bold]{found.stop_count:,} would have been stopped[/]{share}.",
-        f"Saved: {calls}, {format_usd(saved.nanos)} of {format_usd(found.total_nanos)}.",
+        f"Saved: {calls}, {dollars_of(saved)} of {total}.",
     ]
     if found.judged_count:
         colour = "bold red" if found.healthy_count else "green"

@@ -21,7 +21,7 @@ from runguard_core.budgets import parse_limit
 from runguard_core.cli import _render as render
 from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, err, errors, fail
 from runguard_core.cli._guarding import RUN_TAG
-from runguard_core.cli._text import shown
+from runguard_core.cli._text import counted, shown
 from runguard_core.ids import new_id
 from runguard_core.ledger import CallFilter, CallRecord
 from runguard_core.money import format_usd
@@ -161,18 +161,18 @@ def _print_bill(calls: list[CallRecord], facts: dict[str, Any], url: str | None,
         err.print(f"[bold red]Stopped before the next request.[/] {shown(facts['stopped'])}", highlight=False)
     if "unguarded" in facts:
         err.print(f"[bold yellow]Not guarded:[/] {shown(facts['unguarded'])}")
-    if not calls:
+    if not calls and not facts.get("stopped"):
         _warn_unmetered(facts)
         return
     err.print(
-        f"[bold]{format_usd(whole.nanos)}[/] ({render.certainty_note(whole)}): {whole.call_count} model calls, "
-        f"{whole.tool_count} tool calls, {whole.usage.input_tokens:,} tokens in, {whole.usage.output_tokens:,} out",
+        f"[bold]{format_usd(whole.nanos)}[/] ({render.certainty_note(whole)}): {counted(whole.call_count, 'model call')}, "
+        f"{counted(whole.tool_count, 'tool call')}, {whole.usage.input_tokens:,} tokens in, {whole.usage.output_tokens:,} out",
         highlight=False,
     )
     for row in spending(calls, "model", UTC):
-        err.print(f"  {shown(row.key)}: {format_usd(row.nanos)} in {row.call_count} calls", highlight=False)
+        err.print(f"  {shown(row.key)}: {format_usd(row.nanos)} in {counted(row.call_count, 'call')}", highlight=False)
     place = f"--store {shlex.quote(str(url))}"
-    ways = [f"runguard explain {shlex.quote(sessions[-1])} {place}"]
+    ways = [f"runguard explain {shlex.quote(sessions[-1])} {place}"] if sessions else []
     if facts.get("stopped"):
         ways += [f"runguard trips {place}", 'runguard run --budget "MORE USD" -- ...']
     err.print("Next: " + "\n      ".join(shown(way) for way in ways), soft_wrap=True)

@@ -24,6 +24,11 @@ def shown(text: str) -> str:
     return escape(_IN_TEXT.sub(lambda found: _written_out(found[0]), text))
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things in words: "1 turn", "2,000 turns"."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
 def _written_out(text: str) -> str:
     return text.encode("unicode_escape").decode("ascii")
 

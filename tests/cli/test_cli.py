@@ -75,6 +75,29 @@ def test_explain_shows_turns_parts_and_what_stopped_it(ledger: Guard) -> None:
     assert "no calls of session" in run("explain", "nobody", code=1)
 
 
+def test_refusals_by_one_budget_are_told_once(ledger: Guard) -> None:
+    """A burst against a cap is one line with a number, not a page."""
+    guard = Guard(app="shop", budgets=[Budget("0.01 USD", name="greedy", where={"session": "greedy"})], quote="bound")
+    for _ in range(5):
+        with guard.session("greedy"), pytest.raises(StoppedError):
+            guard.model_call("gpt-4o-mini", prompt="x", max_output_tokens=100_000)
+    with guard.session("greedy"), guard.model_call("gpt-4o-mini", prompt="x", max_output_tokens=10) as call:
+        call.post(Usage(input_tokens=1, output_tokens=1))
+    guard.close()
+    for command in (("explain", "greedy"), ("trips",)):
+        text = " ".join(run(*command).split())
+        assert text.count("budget 'greedy' (session greedy) has 0.01 USD left and the call asks for") >= 1
+        assert text.count("call_refused") == 1
+        assert "call_refused (5 times)" in text
+
+
+def test_a_ledger_that_is_not_there_names_those_that_are(ledger: Guard) -> None:
+    """`policy init` in a folder changes whose ledger is read: the others are found again."""
+    said = " ".join(run("sessions", "--app", "nobody", code=3).split())
+    assert "there is no ledger at" in said
+    assert "(there: shop)" in said
+
+
 def test_report_sums_by_anything(ledger: Guard) -> None:
     """Every split adds up to the total; the certainty band is shown."""
     found = document("report", "--by", "agent", "--by", "tag:tier", "--by", "model", "--by", "tool", "--by", "day")
@@ -98,6 +121,9 @@ def test_trips_reset_and_kill(ledger: Guard) -> None:
     scopes = [latch["scope"] for latch in document("trips")["latches"]]
     assert "session:looping" in scopes
     assert "search would be called for the 3rd time" in " ".join(run("trips").split())
+    text = run("trips")
+    assert "runguard reset KIND:ID" in text
+    assert "on trial" in text
     assert document("reset", "session:looping", "--reason", "index is back")["was_stopped"] is True
     assert document("reset", "session:looping", "--reason", "again")["was_stopped"] is False
     run("kill", "agent:planner", code=2)

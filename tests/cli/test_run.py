@@ -46,6 +46,19 @@ def test_an_unchanged_program_is_stopped_and_billed(tmp_path: Path) -> None:
     assert json.loads(runguard("verify", "--json", "--app", "04_unchanged_agent").stdout)["discrepancies"] == []
 
 
+def test_a_stop_before_the_first_call_is_not_taken_for_a_program_without_calls() -> None:
+    """Nothing was sent because it was refused; the next commands lead to the budget by its name."""
+    done = runguard("run", "--budget", "0.0001 USD", "--", "python", str(EXAMPLES / "04_unchanged_agent.py"))
+    text = " ".join(done.stderr.split())
+    assert done.returncode == 4, done.stderr
+    assert "Stopped before the next request" in text
+    assert "Nothing was metered" not in text
+    assert "$0.00 (exact): 0 model calls" in text
+    assert "runguard trips" in text
+    assert "runguard explain" not in text
+    assert "run --budget" in runguard("budget", "--app", "04_unchanged_agent").stdout
+
+
 @pytest.mark.parametrize(
     ("code", "exit_code"), [("raise SystemExit(7)", 7), ("print('fine')", 0), ("raise ValueError('theirs')", 1)]
 )
@@ -206,7 +219,7 @@ def test_examples_run(name: str) -> None:
 
 
 def test_the_demo_ends_well() -> None:
-    """All three scenes, ten requests of fifty."""
+    """All scenes, ten requests of fifty."""
     done = runguard("demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "10 passed, 40 were refused before sending; the provider saw 10 requests" in " ".join(done.stdout.split())
