@@ -1,6 +1,8 @@
 """An ordinary program that knows nothing of RunGuard.
 
 runguard run --budget "0.05 USD" -- python examples/04_unchanged_agent.py
+
+Run by itself it goes on for ten thousand steps, LangGraph's own limit.
 """
 
 from langchain.agents import create_agent

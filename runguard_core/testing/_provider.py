@@ -169,7 +169,11 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(length)
         body = _read(raw)
         headers = {key.lower(): value for key, value in self.headers.items()}
-        request, finish = self.owner.take(self.path, headers, body)
+        try:
+            request, finish = self.owner.take(self.path, headers, body)
+        except Exception as error:  # noqa: BLE001  a script is the test's own code: its author is to read what went wrong
+            self._refuse(f"FakeProvider's script failed: {error!r}")
+            return
         reply = request.reply
         if request.is_stream and reply.status < 400 and reply.body is None:
             self._stream(request, finish)
@@ -180,6 +184,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         self._whole(request, finish)
+
+    def _refuse(self, message: str) -> None:
+        payload = json.dumps(wire.error_of(_protocol(self.path), 400, message)).encode()
+        self.send_response(400)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
 
     def _whole(self, request: Request, finish: str) -> None:
         reply = request.reply

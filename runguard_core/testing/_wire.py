@@ -46,11 +46,12 @@ def _chars(value: Any) -> int:
     return sum(_chars(v) for v in value) if isinstance(value, list) else 0
 
 
-def error_of(protocol: str, status: int) -> dict[str, Any]:
+def error_of(protocol: str, status: int, message: str | None = None) -> dict[str, Any]:
     """An error in the provider's shape."""
+    told = message or f"scripted {status}"
     if protocol == "anthropic":
-        return {"type": "error", "error": {"type": "api_error", "message": f"scripted {status}"}}
-    return {"error": {"message": f"scripted {status}", "type": "server_error", "code": str(status)}}
+        return {"type": "error", "error": {"type": "api_error", "message": told}}
+    return {"error": {"message": told, "type": "server_error", "code": str(status)}}
 
 
 def answer_of(request: Request, finish: str) -> dict[str, Any] | bytes:

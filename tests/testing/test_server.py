@@ -9,7 +9,7 @@ import anthropic
 import openai
 import pytest
 
-from runguard_core.testing import FakeProvider, Reply, ToolUse
+from runguard_core.testing import FakeProvider, Reply, Request, ToolUse
 
 
 def chat(provider: FakeProvider, **more: Any) -> Any:
@@ -42,6 +42,20 @@ def test_anthropic_answers_with_exclusive_usage() -> None:
         usage = message(provider).usage
         assert (usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens) == (40, 20, 40)
         assert usage.cache_creation.ephemeral_1h_input_tokens == 10
+
+
+def test_a_script_that_fails_says_so_to_the_client() -> None:
+    """A dropped connection would send its author looking in the wrong place."""
+
+    def script(request: Request) -> Reply:
+        raise LookupError(f"no answer to request {request.index}")
+
+    with FakeProvider(script) as provider:
+        with pytest.raises(openai.BadRequestError, match=r"FakeProvider's script failed: LookupError.*no answer to request 0"):
+            chat(provider)
+        with pytest.raises(anthropic.BadRequestError, match="no answer to request 0"):
+            message(provider)
+        assert provider.request_count == 0
 
 
 def test_streams_report_usage_only_when_asked() -> None:
