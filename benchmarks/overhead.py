@@ -38,7 +38,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 
-from runguard_core import Guard, Messages, Outcome, PromptPart, ToolCall, Turn, Usage
+from runguard_core import Guard, Messages, ModelCall, Outcome, PromptPart, ToolCall, Turn, Usage
 from runguard_core.detectors import Fingerprint, RunTurns, TurnWatch, default_turn_detectors
 from runguard_core.prices import PriceBook, PriceOverride
 from runguard_langchain import RunGuardCallbackHandler
@@ -126,8 +126,9 @@ def turns() -> dict[str, float]:
             if not chars:
                 parts = (parts[0], parts[1], PromptPart("assistant", 90 * index, index), parts[4])
                 answer = dataclasses.replace(answer, tool_names=(), output_chars=90, output_text_hash=f"{index:032}")
+            call = ModelCall(model="gpt-4o-mini", parts=parts, tool_count=4, after_tool=chars > 0)
             start = time.perf_counter_ns()
-            turn = Turn("gpt-4o-mini", agent, parts, at, chars // 4, 600, prices, "chat", True, True, chars > 0)
+            turn = Turn(call, agent, at, chars // 4, 600, prices)
             watches[agent].before(turn)
             watches[agent].begin(turn)
             watches[agent].finish(turn, answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 from runguard_core.detectors._turn import Turn
@@ -25,6 +26,10 @@ class Delegation(TurnDetector):
     rule: str = "delegation"
     #: It needs the digests of answers.
     reads_answers: ClassVar[bool] = True
+
+    def quiet_tokens(self, turn: Turn) -> float:
+        """The same agent hands over to nobody."""
+        return inf
 
     def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
         """Judge a call of another agent than the one before."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runguard_core.calls import Outcome, OutcomeKind, PromptPart
+from runguard_core.calls import ModelCall, Outcome, OutcomeKind, PromptPart
 
 if TYPE_CHECKING:
     from runguard_core.detectors._turn_strand import Strand
 
 #: Operations that send a conversation; all others (embeddings, images, ...) have no history that could grow or shrink.
 _CHAT = frozenset({"chat", "text_completion"})
+_COMPLETED = OutcomeKind.COMPLETED
 #: Statuses that say "not now": too many requests, overloaded.
 REFUSING_STATUSES = frozenset({429, 503, 529})
 #: A summary is longer than the average of the messages that it replaces, by this factor at least.
@@ -43,16 +44,12 @@ class Turn:
     """One model call: before it is sent, and (the last lines) once it has ended.
 
     Attributes:
-        model, agent: who is asked, by whom.
-        parts: sizes of the prompt by origin.
+        call: as the adapter filled it in; model, agent: who is asked, by whom.
         at: when it was asked for.
         input_tokens: the prompt as quoted; answer_tokens: set aside for the answer.
         prices: the model's window and price cliffs, None where unknown.
-        operation: "chat", "embeddings", ...
-        is_turn: False for a repeat of a failed call; is_chat: whether it sends a conversation.
-        has_tools: tools are offered; after_tool: the prompt ends with a tool's result, so the loop goes on.
-        has_media: the prompt holds images, audio or files, whose tokens are not in its characters.
-        chars, message_count, system_chars, user_chars, user_count: sums over `parts`.
+        is_turn: False for a repeat of a failed call.
+        chars, message_count, system_chars: sums over the parts; the schemas of tools are no messages.
         tokens: the best known size of the prompt: projected, and what the provider counted once it has.
         counted_tokens: what the provider counted, None while unknown; is_measured: whether `tokens` starts from such a count.
         strand: what the agent instance has sent of this kind; None for what is no conversation.
@@ -78,29 +75,64 @@ class Turn:
     answer_chars = text_chars = 0
 
     def __init__(
-        self, model: str, agent: str | None, parts: tuple[PromptPart, ...], at: datetime, input_tokens: int, answer_tokens: int,
-        prices: PromptPrices | None = None, operation: str = "chat", is_turn: bool = True, has_tools: bool = False,
-        after_tool: bool = False, has_media: bool = False,
+        self, call: ModelCall, agent: str | None, at: datetime, input_tokens: int, answer_tokens: int,
+        prices: PromptPrices | None = None,
     ) -> None:  # fmt: skip
-        """Add the parts up, once. Made for every call, hence no dataclass: what is not known yet stands in the class."""
-        self.model, self.agent, self.parts, self.at = model, agent, parts, at
+        """Made for every call, hence no dataclass, and nothing is copied that can be looked up: what is not known yet stands in
+        the class.
+        """
+        self.call, self.model, self.agent, self.at = call, call.model, agent, at
         self.input_tokens = self.tokens = input_tokens
-        self.answer_tokens, self.prices, self.operation = answer_tokens, prices, operation
-        self.is_turn, self.has_tools, self.after_tool, self.has_media = is_turn, has_tools, after_tool, has_media
-        self.is_chat = operation in _CHAT
-        chars = count = system = user = users = 0
-        for part in parts:
+        self.answer_tokens, self.prices, self.is_turn = answer_tokens, prices, call.is_turn
+        chars = count = system = 0
+        for part in call.parts:
             size, origin = part.chars, part.origin
             chars += size
-            if origin == "tools":
-                continue  # schemas are no messages
-            count += part.message_count
-            if origin == "system":
-                system += size
-            elif origin == "user":
-                user, users = user + size, users + part.message_count
-        self.chars, self.message_count = chars, count
-        self.system_chars, self.user_chars, self.user_count = system, user, users
+            if origin != "tools":  # schemas are no messages
+                count += part.message_count
+                if origin == "system":
+                    system += size
+        self.chars, self.message_count, self.system_chars = chars, count, system
+
+    @property
+    def parts(self) -> tuple[PromptPart, ...]:
+        """Sizes of the prompt by origin."""
+        return self.call.parts
+
+    @property
+    def operation(self) -> str:
+        """What is asked for: "chat", "embeddings", ..."""
+        return self.call.operation
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether it sends a conversation; all others have no history that could grow or shrink."""
+        return self.call.operation in _CHAT
+
+    @property
+    def has_tools(self) -> bool:
+        """Tools are offered."""
+        return self.call.tool_count > 0
+
+    @property
+    def after_tool(self) -> bool:
+        """The prompt ends with a tool's result, so the loop goes on."""
+        return self.call.after_tool
+
+    @property
+    def has_media(self) -> bool:
+        """The prompt holds images, audio or files, whose tokens are not in its characters."""
+        return self.call.media_count > 0
+
+    @property
+    def user_chars(self) -> int:
+        """Characters of the user's part."""
+        return sum(part.chars for part in self.call.parts if part.origin == "user")
+
+    @property
+    def user_count(self) -> int:
+        """Messages of the user's."""
+        return sum(part.message_count for part in self.call.parts if part.origin == "user")
 
     def window_tokens(self, known: Mapping[str, int]) -> int | None:
         """The model's window: from `known`, else from the price book; None when unknown.
@@ -116,23 +148,30 @@ class Turn:
 
     def project(self, strand: Strand) -> None:
         """Place it behind the turn before: its tokens are those of that one and what its new characters will add."""
-        self.strand, self.previous = strand, strand.last
-        previous = strand.last
-        if previous is None or not previous.is_measured or previous.model != self.model or not self.chars or self.has_media:
+        self.strand = strand
+        previous = self.previous = strand.last
+        if previous is None or not previous.is_measured:
             return
-        added = (self.chars - previous.chars) * self.input_tokens // self.chars
-        self.tokens, self.is_measured = max(1, previous.tokens + added), True
+        chars = self.chars
+        if previous.model != self.model or not chars or self.call.media_count:
+            return
+        tokens = previous.tokens + (chars - previous.chars) * self.input_tokens // chars
+        self.tokens, self.is_measured = (tokens if tokens > 0 else 1), True
+
+    def goes_on_from(self, was: Turn) -> bool:
+        """Whether it has what a tool loop adds (an answer and a result), and the system prompt is there or has never been."""
+        if self.message_count < was.message_count + 2:
+            return False
+        return bool(self.system_chars or not was.system_chars) and (self.strand is None or not self.strand.lost_chars)
 
     def end(self, outcome: Outcome) -> None:
         """It has ended."""
-        self.is_ended = True
-        self.is_answered = outcome.kind is OutcomeKind.COMPLETED and outcome.error is None
-        usage = outcome.usage
+        self.is_ended, usage = True, outcome.usage
         if usage is not None and usage.input_tokens and outcome.usage_complete and not outcome.from_cache:
             self.tokens = self.counted_tokens = usage.input_tokens
             self.is_measured = True
-        if self.is_answered:
-            self.tool_names, self.answer_mark = outcome.tool_names, outcome.output_text_hash
+        if outcome.kind is _COMPLETED and outcome.error is None:
+            self.is_answered, self.tool_names, self.answer_mark = True, outcome.tool_names, outcome.output_text_hash
             self.answer_chars = outcome.output_chars
         else:
             self.status, self.is_refused = outcome.error_status, is_refusal(outcome.error_status, outcome.error)

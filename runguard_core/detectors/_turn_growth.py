@@ -43,6 +43,10 @@ class ContextGrowth(TurnDetector):
     stop_tokens: int | None = None
     rule: str = "context_growth"
 
+    def quiet_tokens(self, turn: Turn) -> float:
+        """A small prompt has no growth worth a look."""
+        return _FLOOR_TOKENS if self.stop_tokens is None else min(_FLOOR_TOKENS, self.stop_tokens)
+
     def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
         """Judge the projected prompt: a limit of its own, a surge, a price cliff, its size and the window ahead."""
         tokens = turn.tokens

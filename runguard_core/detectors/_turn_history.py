@@ -30,9 +30,9 @@ class TurnHistory:
 
     def place(self, turn: Turn) -> None:
         """Give a candidate its strand, and project it from the turn before."""
+        call = turn.call
         if turn.is_chat:
-            strand = self._rounds if turn.has_tools else self._sides
-            turn.project(self._new(turn) if strand is None else strand)
+            turn.project((self._rounds if call.tool_count else self._sides) or self._new(turn))
 
     def _new(self, turn: Turn) -> Strand:
         made = Strand()
@@ -41,18 +41,6 @@ class TurnHistory:
         else:
             self._sides = made
         return made
-
-    def begin(self, turn: Turn) -> None:
-        """The candidate is sent."""
-        self.run.begin(turn)
-        if turn.strand is not None:
-            turn.strand.begin(turn)
-
-    def finish(self, turn: Turn) -> None:
-        """The call has ended, and `turn.end` has been told how."""
-        self.run.finish(turn)
-        if turn.strand is not None:
-            turn.strand.finish(turn)
 
     def hear(self, turn: Turn) -> None:
         """An answer has come: it continues its strand's stretch of answers. A tool, before or after it, ends those of both."""
@@ -66,3 +54,13 @@ class TurnHistory:
             if strand.stretch is None:
                 strand.stretch = Stretch()
             strand.stretch.hear(turn)
+
+    def is_steady(self, turn: Turn) -> bool:
+        """Whether a candidate goes on as before: nobody refuses, no other agent takes over, tools run and nothing is lost."""
+        run, was = self.run, turn.previous
+        if run.refusals or (run.handoffs is not None and run.handoffs.changes_to(turn.agent)):
+            return False
+        strand = turn.strand
+        if strand is not None and strand.stretch is not None and strand.stretch.idle_count > 1:
+            return False
+        return was is None or not turn.call.after_tool or turn.goes_on_from(was)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from runguard_core.detectors._turn import Turn
 from runguard_core.detectors._turn_detector import TurnDetector
@@ -31,14 +32,14 @@ class Overflow(TurnDetector):
     window_tokens: Mapping[str, int] = field(default_factory=dict)
     rule: str = "overflow"
 
+    def quiet_tokens(self, turn: Turn) -> float:
+        """What is far below the window fits."""
+        window = turn.window_tokens(self.window_tokens)
+        return inf if window is None else self.warn_ratio * window
+
     def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
         """Stop what will not fit; a model whose window is unknown is not judged."""
-        needed, prices = turn.tokens + turn.answer_tokens, turn.prices
-        if not self.window_tokens:  # the usual case: nothing told, and far below what is listed
-            listed = prices.context_window_tokens if prices is not None else None
-            if listed is None or needed < self.warn_ratio * listed:
-                return None
-        window = turn.window_tokens(self.window_tokens)
+        needed, window = turn.tokens + turn.answer_tokens, turn.window_tokens(self.window_tokens)
         if window is None or needed < self.warn_ratio * window or not turn.is_chat:
             return None
         if turn.has_media or is_disproved(window, turn.previous) or (needed <= window and turns.run.is_said(self.rule)):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
+from typing import ClassVar
 
 from runguard_core.detectors._turn import Turn
 from runguard_core.detectors._turn_detector import TurnDetector
@@ -29,6 +31,12 @@ class RateLimit(TurnDetector):
     stop_after: int = 10
     window_seconds: float = 7200.0
     rule: str = "rate_limit"
+
+    judges_faults_only: ClassVar[bool] = True
+
+    def quiet_tokens(self, turn: Turn) -> float:
+        """Without refusals nothing is refused again."""
+        return inf
 
     def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
         """Stop the attempt after the last tolerated one."""

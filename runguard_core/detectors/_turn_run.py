@@ -66,16 +66,20 @@ class RunTurns:
 
     def begin(self, turn: Turn) -> None:
         """A call is sent."""
-        self._order += 1
-        turn.order = self._order
-        if turn.agent is not None and turn.is_turn:
-            if self.handoffs is None:
-                latest, self._latest = self._latest, turn
-                if latest is not None and latest.agent != turn.agent:
-                    self.handoffs = Handoffs(latest)
-            if self.handoffs is not None:
-                self.handoffs.begin(turn, is_alone=self._pending_count == 0)
+        turn.order = self._order = self._order + 1
+        if turn.is_turn and turn.agent is not None:
+            latest, self._latest = self._latest, turn
+            if self.handoffs is not None or (latest is not None and latest.agent != turn.agent):
+                self._hand(latest, turn)
         self._pending_count += 1
+
+    def _hand(self, latest: Turn | None, turn: Turn) -> None:
+        """A call of a run that has, or has now got, more than one agent."""
+        if self.handoffs is None and latest is not None:
+            self.handoffs = Handoffs(latest)
+        if self.handoffs is not None:
+            self._latest = None  # the visits know
+            self.handoffs.begin(turn, is_alone=self._pending_count == 0)
 
     def finish(self, turn: Turn) -> None:
         """A call has ended: an answer ends the agent's refusals, one more refusal is added to them."""

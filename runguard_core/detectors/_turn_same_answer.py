@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 from runguard_core.detectors._turn import Turn
@@ -30,6 +31,10 @@ class SameAnswer(TurnDetector):
     rule: str = "same_answer"
     #: It needs the digests of answers.
     reads_answers: ClassVar[bool] = True
+
+    def quiet_tokens(self, turn: Turn) -> float:
+        """While tools run nothing is said for the second time."""
+        return inf
 
     def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
         """Would this prompt get the same answer once more?"""

@@ -79,24 +79,32 @@ class Strand:
 
     def begin(self, turn: Turn) -> None:
         """The turn is sent. A repeat of a failed one takes its place."""
-        last = self.last
-        if last is not None:
-            last.previous = None  # so that a run's turns do not hang together for ever
-        if last is None or turn.tokens < _ANEW_RATIO * last.tokens:
+        last, tokens = self.last, turn.tokens
+        if last is None or tokens < _ANEW_RATIO * last.tokens:
             self._anew(turn)
         elif turn.is_turn:
-            grown = turn.tokens - last.tokens
-            self.surge_count = self.surges(turn.tokens) if grown >= SURGE_TOKENS else 0
-            self.grown_tokens = max(0, grown)
-            self.resent_tokens += last.tokens if grown > 0 else turn.tokens
+            self._grow(last.tokens, tokens)
         if turn.is_turn:
-            if not turn.system_chars or self.lost_chars:
+            if self.lost_chars or (self.has_system and not turn.system_chars):
                 self._miss_system(turn)
             self.climb_count = self.climb_count + 1 if last is not None and turn.message_count > last.message_count else 0
             self.turn_count += 1
-            self.sent_tokens += turn.tokens
-            self._recent.append(turn.tokens)
+            self.sent_tokens += tokens
+            self._recent.append(tokens)
+        if last is not None:
+            last.previous = None  # so that a run's turns do not hang together for ever
         self.last = turn
+
+    def _grow(self, before: int, tokens: int) -> None:
+        """The prompt goes on from one of `before` tokens."""
+        grown = tokens - before
+        self.surge_count = 0 if grown < SURGE_TOKENS else self.surges(tokens)
+        if grown > 0:
+            self.grown_tokens = grown
+            self.resent_tokens += before
+        else:
+            self.grown_tokens = 0
+            self.resent_tokens += tokens
 
     def _miss_system(self, turn: Turn) -> None:
         if turn.system_chars:
@@ -118,8 +126,9 @@ class Strand:
     def finish(self, turn: Turn) -> None:
         """The turn has ended: does the provider still read everything that it is sent?"""
         before, now = turn.previous, turn.counted_tokens
-        if before is None or now is None or before.counted_tokens is None or turn.has_media or before.model != turn.model:
+        if before is None or now is None or turn.chars - before.chars < _LONGER_CHARS:
             return
-        if turn.chars - before.chars >= max(_LONGER_CHARS, before.chars // 20):
-            is_flat = abs(now - before.counted_tokens) <= _FLAT_RATIO * before.counted_tokens
-            self.flat_count = self.flat_count + 1 if is_flat else 0
+        counted = before.counted_tokens
+        if counted is None or turn.has_media or before.model != turn.model or turn.chars - before.chars < before.chars // 20:
+            return
+        self.flat_count = self.flat_count + 1 if abs(now - counted) <= _FLAT_RATIO * counted else 0

@@ -8,6 +8,8 @@ their place is a window that slides, and the model is not told what it has lost.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
+from typing import ClassVar
 
 from runguard_core.detectors._turn import Turn
 from runguard_core.detectors._turn_detector import TurnDetector
@@ -29,12 +31,18 @@ class Truncation(TurnDetector):
     flat_after: int = 2
     rule: str = "truncation"
 
+    judges_faults_only: ClassVar[bool] = True
+
+    def quiet_tokens(self, turn: Turn) -> float:
+        """A history that is steady has lost nothing, whatever its size."""
+        return inf
+
     def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
         """Compare the prompt with the one before it."""
         was, strand = turn.previous, turn.strand
         if was is None or strand is None or not turn.after_tool:
             return None
-        if turn.message_count >= was.message_count + 2 and (turn.system_chars or not was.system_chars) and not strand.lost_chars:
+        if turn.goes_on_from(was):
             return None
         missing = strand.missing_count(turn)
         is_first_loss = strand.has_system and not turn.system_chars

@@ -10,6 +10,7 @@ from runguard_core.detectors._turn import Turn
 from runguard_core.detectors._turn_detector import TurnDetector
 from runguard_core.detectors._turn_growth import ContextGrowth
 from runguard_core.detectors._turn_history import TurnHistory
+from runguard_core.detectors._turn_judges import TurnJudges
 from runguard_core.detectors._turn_overflow import Overflow
 from runguard_core.detectors._turn_refusals import RateLimit
 from runguard_core.detectors._turn_run import RunTurns
@@ -30,38 +31,42 @@ class TurnWatch:
         reads_answers: whether a detector compares answers, so that outcomes need a digest of their text.
     """
 
-    __slots__ = ("_after", "_before", "history", "reads_answers")
+    __slots__ = ("_judges", "history", "reads_answers")
 
-    def __init__(self, detectors: Sequence[TurnDetector], run: RunTurns) -> None:
-        """An empty history under these detectors."""
-        self.history = TurnHistory(run)
-        self.reads_answers = any(getattr(found, "reads_answers", False) for found in detectors)
-        self._before = [found.before for found in detectors if type(found).before is not TurnDetector.before]
-        self._after = [found.after for found in detectors if type(found).after is not TurnDetector.after]
+    def __init__(self, detectors: Sequence[TurnDetector], run: RunTurns, judges: TurnJudges | None = None) -> None:
+        """An empty history under these detectors, or under judges that others have made of theirs."""
+        self._judges, self.history = judges or TurnJudges(detectors), TurnHistory(run)
+        self.reads_answers = self._judges.reads_answers
 
     def for_run(self, run: RunTurns) -> TurnWatch:
         """An empty history under the same detectors, in another run."""
-        made = TurnWatch((), run)
-        made._before, made._after, made.reads_answers = self._before, self._after, self.reads_answers
-        return made
+        return TurnWatch((), run, self._judges)
 
     def before(self, turn: Turn) -> list[Verdict]:
         """What is said of the candidate, a stop last; warnings that the run has had are left out."""
-        history = self.history
+        history, judges = self.history, self._judges
         history.place(turn)
-        found = [verdict for judge in self._before if (verdict := judge(history, turn)) is not None]
+        if turn.tokens + turn.answer_tokens < judges.quiet_tokens(turn) and history.is_steady(turn):
+            return []
+        found = [verdict for judge in judges.before if (verdict := judge(history, turn)) is not None]
         return self._news(found) if found else found
 
     def begin(self, turn: Turn) -> None:
         """The candidate is sent."""
-        self.history.begin(turn)
+        self.history.run.begin(turn)
+        if turn.strand is not None:
+            turn.strand.begin(turn)
 
     def finish(self, turn: Turn, outcome: Outcome) -> list[Verdict]:
         """The call has ended; what is said of it, as in `before`."""
-        history = self.history
+        history, strand = self.history, turn.strand
         turn.end(outcome)
-        history.finish(turn)
-        found = [verdict for judge in self._after if (verdict := judge(history, turn)) is not None]
+        history.run.finish(turn)
+        if strand is not None:
+            strand.finish(turn)
+        is_well = turn.is_answered and (strand is None or not strand.flat_count)
+        judges = self._judges.after_all if is_well else self._judges.after
+        found = [verdict for judge in judges if (verdict := judge(history, turn)) is not None] if judges else []
         turn.strand = None  # which holds the turn: nothing is left for the collector when the run is over
         return self._news(found) if found else found
 

@@ -34,11 +34,12 @@ def check_turn(engine: Engine, it: Candidate, priced: Priced) -> None:
 
 def begin(it: Candidate) -> None:
     """The call was admitted: it is part of its history now."""
-    if it.step is not None:
-        it.lane.watch.begin(it.step)
-    elif it.turn_seen is not None and it.lane.turns is not None:
+    lane, turn = it.lane, it.turn_seen
+    if turn is not None and lane.turns is not None:
         with it.state.lock:
-            it.lane.turns.begin(it.turn_seen)
+            lane.turns.begin(turn)
+    elif it.step is not None:
+        lane.watch.begin(it.step)
 
 
 def end_turn(engine: Engine, it: Candidate, outcome: Outcome) -> Outcome:
@@ -57,6 +58,8 @@ def end_turn(engine: Engine, it: Candidate, outcome: Outcome) -> Outcome:
     turn.text_chars = len(text or "")
     with it.state.lock:
         said = watch.finish(turn, outcome)
+    if not said:
+        return
     try:
         for verdict in said:
             act_on(engine, it, verdict)
@@ -68,12 +71,11 @@ def end_turn(engine: Engine, it: Candidate, outcome: Outcome) -> Outcome:
 def turn_of(engine: Engine, it: Candidate, call: ModelCall, priced: Priced) -> Turn:
     """The call as detectors see it. A bound quote is no projection: then the prompt is estimated as for an expected one."""
     quote = priced.quote
-    tokens, answer = quote.input_tokens, quote.output_tokens // max(1, call.choice_count)
+    tokens, answer, choices = quote.input_tokens, quote.output_tokens, call.choice_count
+    if choices > 1:
+        answer //= choices
     if engine.rules.quote is QuoteMode.BOUND:
         chars, message_count = call.prompt_size
         tokens = int(chars * priced.lesson.inputs.tokens_per_char) + framing_tokens(message_count)
         answer = priced.lesson.output_tokens
-    return Turn(
-        call.model, it.caller.who.agent, call.parts, it.at, tokens, answer, priced.rates, call.operation, call.is_turn,
-        call.tool_count > 0, call.after_tool, call.media_count > 0,
-    )  # fmt: skip
+    return Turn(call, it.caller.who.agent, it.at, tokens, answer, priced.rates)

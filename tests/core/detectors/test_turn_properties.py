@@ -10,7 +10,18 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runguard_core.detectors import ContextGrowth, Overflow, RateLimit, Severity, Truncation, Turn, Verdict
+from runguard_core.detectors import (
+    ContextGrowth,
+    Overflow,
+    RateLimit,
+    Severity,
+    Truncation,
+    Turn,
+    TurnDetector,
+    TurnHistory,
+    Verdict,
+    default_turn_detectors,
+)
 from runguard_core.detectors._turn_strand import Strand
 from tests.core.detectors.turns import Play, Prompt, loop, refused
 
@@ -63,6 +74,36 @@ def test_verdicts_do_not_depend_on_how_calls_are_batched(made: list[Prompt], dat
         assert said(parts) == said(whole)[: len(parts.said)]
         at = end
     assert said(parts) == said(whole)
+
+
+class Careful(TurnDetector):
+    """A detector that never says when it has nothing to say: it is asked at every call."""
+
+    rule = ""
+
+    def __init__(self, asked: TurnDetector) -> None:
+        self.asked, self.rule = asked, asked.rule
+
+    def before(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
+        return self.asked.before(turns, turn)
+
+    def after(self, turns: TurnHistory, turn: Turn) -> Verdict | None:
+        return self.asked.after(turns, turn)
+
+
+@given(prompts(), st.sampled_from([4000, 20_000, WINDOW]), st.sampled_from([None, 3000, 50_000]))
+def test_whom_a_quiet_call_is_kept_from_would_have_said_nothing(made: list[Prompt], window: int, stop_tokens: int | None) -> None:
+    """Judges that are asked at every call say what those say that are asked when there is something to see."""
+    by = [
+        *default_turn_detectors(),
+        ContextGrowth(stop_tokens=stop_tokens, rule="other growth"),
+        Truncation(flat_after=1, rule="flat"),
+    ]
+    plays = [Play(by, window=window, tier=TIER), Play([Careful(one) for one in by], window=window, tier=TIER)]
+    for index, prompt in enumerate(made):
+        for play in plays:
+            play.send(replace(prompt, counted=5000) if index % 5 == 1 else prompt)
+    assert said(plays[0]) == said(plays[1])
 
 
 @given(prompts())

@@ -55,7 +55,7 @@ def test_embeddings_are_no_conversation() -> None:
     """A batch of many texts is not one prompt."""
     play = Play([Overflow(), ContextGrowth(stop_tokens=10)], window=1000)
     turn = play.turn(Prompt({"user": 50_000}))
-    other = type(turn)("m", "a", turn.parts, turn.at, 50_000, 0, turn.prices, "embeddings")
+    other = type(turn)(replace(turn.call, operation="embeddings"), "a", turn.at, 50_000, 0, turn.prices)
     for detector in play.by:
         assert detector.before(play.watches.setdefault("a", _watch(play)).history, other) is None
 

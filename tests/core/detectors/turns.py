@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runguard_core.calls import Outcome, OutcomeKind, PromptPart, ToolUse
+from runguard_core.calls import ModelCall, Outcome, OutcomeKind, PromptPart, ToolUse
 from runguard_core.detectors import RunTurns, Severity, Turn, TurnDetector, TurnWatch, Verdict, default_turn_detectors
 from runguard_core.prices import Rates, flat_rates
 from runguard_core.usage import Usage
@@ -52,20 +52,11 @@ class Play:
         parts = tuple(PromptPart(o, n * CHARS, prompt.messages.get(o, 1)) for o, n in prompt.parts.items())
         self.at += timedelta(seconds=prompt.seconds)
         tokens = sum(prompt.parts.values())
-        return Turn(
-            prompt.model,
-            prompt.agent,
-            parts,
-            self.at,
-            tokens,
-            600,
-            self.prices,
-            "chat",
-            prompt.is_turn,
-            prompt.tools,
-            prompt.after_tool,
-            prompt.media,
-        )
+        call = ModelCall(
+            model=prompt.model, parts=parts, tool_count=int(prompt.tools), after_tool=prompt.after_tool,
+            media_count=int(prompt.media), retry_of=None if prompt.is_turn else "the call before",
+        )  # fmt: skip
+        return Turn(call, prompt.agent, self.at, tokens, 600, self.prices)
 
     def send(self, prompt: Prompt, instance: str | None = None) -> Turn | None:
         """One call from admission to end; None when it was stopped before it was sent."""
