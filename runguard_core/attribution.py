@@ -132,7 +132,7 @@ def read_attribution(metadata: Mapping[Any, Any]) -> dict[str, Any]:
             continue
         name = key[len(_PREFIX) :]
         if name in _NAMED:
-            found[name] = clean(said)
+            found[name] = said if isinstance(said, str) else clean(said)  # a text is cleaned where it is set
         elif name.startswith("tag_"):
             tags[name.removeprefix("tag_")] = said
     return {**found, "tags": tags} if tags else found

@@ -186,8 +186,8 @@ class RunGuardCallbackHandler(BaseCallbackHandler):
         known = self._tree.find(run_id)
         if known is not None:
             return known
-        node, metadata = Run(run_id, self._tree.find(parent_run_id), name=about.get("name")), about.get("metadata") or {}
-        parent = node.parent
+        parent = self._tree.find(parent_run_id) if parent_run_id is not None else None
+        node, metadata = Run(run_id, parent, name=about.get("name")), about.get("metadata") or {}
         if parent is None:
             node.agent = metadata.get("lc_agent_name")
             node.run, node.is_run = _root(run_id, is_chain=is_chain)

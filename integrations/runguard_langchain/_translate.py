@@ -31,11 +31,11 @@ ADVICE = {"runguard": "advice"}
 def as_mapping(message: Any) -> dict[str, Any]:
     """A message in OpenAI's format."""
     said = vars(message)  # a message is not asked for what it may not have: pydantic's answer to that is dear
-    role, calls = _ROLES.get(message.type, message.type), said.get("tool_calls") or ()
+    role, calls = _ROLES.get(message.type, message.type), said.get("tool_calls")
     return {
-        "role": "advice" if is_advice(message) else role, "content": message.content, "name": message.name,
-        "tool_calls": [{"id": call.get("id"), "name": call["name"], "arguments": call["args"]} for call in calls],
-        "tool_call_id": said.get("tool_call_id"),
+        "role": "advice" if message.additional_kwargs and is_advice(message) else role,
+        "content": message.content, "name": message.name, "tool_call_id": said.get("tool_call_id"),
+        "tool_calls": calls and [{"id": call.get("id"), "name": call["name"], "arguments": call["args"]} for call in calls],
     }  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def model_call(
         params: LangChain's invocation parameters; metadata: of the run.
         messages: the memory of their sizes; retry_of: id of the failed call this one repeats.
     """
+    prompt = read_prompt(batch, tools=params.get("tools") or params.get("functions"), messages=messages)
     return ModelCall(
         model=str(metadata.get("ls_model_name") or params.get("model") or params.get("model_name") or "unknown"),
         provider=metadata.get("ls_provider"),
@@ -63,9 +64,9 @@ def model_call(
         can_cap_output=bool(metadata.get("runguard_can_cap_output")),
         landing=bool(metadata.get("runguard_landing")),
         service_tier=params.get("service_tier"),
-        retry_of=retry_of,
-        **read_prompt(batch, tools=params.get("tools") or params.get("functions"), messages=messages)._asdict(),
-    )
+        retry_of=retry_of, parts=prompt.parts, input_bytes=prompt.input_bytes, media_count=prompt.media_count,
+        after_tool=prompt.after_tool, tool_count=prompt.tool_count,
+    )  # fmt: skip
 
 
 def _whole(value: Any) -> int | None:
@@ -128,8 +129,8 @@ def _lacks_cache(raw: Mapping[str, Any] | None) -> bool:
 def take_first_usage(message: Any) -> Mapping[str, Any] | None:
     """Take the first event's usage out of a chunk or message; None where there is none."""
     metadata = getattr(message, "response_metadata", None)
-    found = metadata.pop(FIRST_USAGE, None) if isinstance(metadata, dict) else None
-    return found if isinstance(found, Mapping) else None
+    found = metadata.pop(FIRST_USAGE, None) if metadata and isinstance(metadata, dict) else None
+    return found if found is not None and isinstance(found, Mapping) else None
 
 
 def _completed_by(first: Mapping[str, Any], last: Usage) -> Usage:

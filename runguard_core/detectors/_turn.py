@@ -48,7 +48,7 @@ class Turn:
         at: when it was asked for.
         input_tokens: the prompt as quoted; answer_tokens: set aside for the answer.
         prices: the model's window and price cliffs, None where unknown.
-        is_turn: False for a repeat of a failed call.
+        is_chat: whether it sends a conversation; is_turn: and is no repeat of a failed call.
         chars, message_count, system_chars: sums over the parts; the schemas of tools are no messages.
         tokens: the best known size of the prompt: projected, and what the provider counted once it has.
         counted_tokens: what the provider counted, None while unknown; is_measured: whether `tokens` starts from such a count.
@@ -62,28 +62,31 @@ class Turn:
         answer_chars: size of the answer; text_chars: of its text alone, 0 where that was not at hand.
     """
 
-    counted_tokens: int | None = None
-    is_measured = False
-    strand: Strand | None = None
-    previous: Turn | None = None
-    order = 0
-    is_ended = is_answered = is_refused = False
-    status: int | None = None
-    attempt_count = 1
-    tool_names: tuple[str, ...] = ()
-    answer_mark: str | None = None
-    answer_chars = text_chars = 0
+    __slots__ = (
+        "agent", "answer_chars", "answer_mark", "answer_tokens", "at", "attempt_count", "call", "chars", "counted_tokens",
+        "input_tokens", "is_answered", "is_chat", "is_ended", "is_measured", "is_refused", "is_turn", "message_count", "model",
+        "order", "previous", "prices", "status", "strand", "system_chars", "text_chars", "tokens", "tool_names",
+    )  # fmt: skip
 
     def __init__(
         self, call: ModelCall, agent: str | None, at: datetime, input_tokens: int, answer_tokens: int,
         prices: PromptPrices | None = None,
     ) -> None:  # fmt: skip
-        """Made for every call, hence no dataclass, and nothing is copied that can be looked up: what is not known yet stands in
-        the class.
-        """
+        """Made for every call, hence no dataclass; what can be looked up in the call is not copied."""
         self.call, self.model, self.agent, self.at = call, call.model, agent, at
         self.input_tokens = self.tokens = input_tokens
-        self.answer_tokens, self.prices, self.is_turn = answer_tokens, prices, call.is_turn
+        self.answer_tokens, self.prices = answer_tokens, prices
+        self.strand: Strand | None = None
+        self.previous: Turn | None = None
+        self.counted_tokens: int | None = None
+        self.status: int | None = None
+        self.answer_mark: str | None = None
+        self.tool_names: tuple[str, ...] = ()
+        self.attempt_count = 1
+        self.order = self.answer_chars = self.text_chars = 0
+        self.is_measured = self.is_ended = self.is_answered = self.is_refused = False
+        is_chat = self.is_chat = call.operation in _CHAT
+        self.is_turn = is_chat and call.retry_of is None
         chars = count = system = 0
         for part in call.parts:
             size, origin = part.chars, part.origin
@@ -103,11 +106,6 @@ class Turn:
     def operation(self) -> str:
         """What is asked for: "chat", "embeddings", ..."""
         return self.call.operation
-
-    @property
-    def is_chat(self) -> bool:
-        """Whether it sends a conversation; all others have no history that could grow or shrink."""
-        return self.call.operation in _CHAT
 
     @property
     def has_tools(self) -> bool:

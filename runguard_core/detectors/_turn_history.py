@@ -30,9 +30,8 @@ class TurnHistory:
 
     def place(self, turn: Turn) -> None:
         """Give a candidate its strand, and project it from the turn before."""
-        call = turn.call
         if turn.is_chat:
-            turn.project((self._rounds if call.tool_count else self._sides) or self._new(turn))
+            turn.project((self._rounds if turn.call.tool_count else self._sides) or self._new(turn))
 
     def _new(self, turn: Turn) -> Strand:
         made = Strand()

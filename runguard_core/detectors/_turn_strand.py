@@ -83,7 +83,10 @@ class Strand:
         if last is None or tokens < _ANEW_RATIO * last.tokens:
             self._anew(turn)
         elif turn.is_turn:
-            self._grow(last.tokens, tokens)
+            grown = tokens - last.tokens
+            self.surge_count = 0 if grown < SURGE_TOKENS else self.surges(tokens)
+            self.grown_tokens = max(0, grown)
+            self.resent_tokens += last.tokens if grown > 0 else tokens
         if turn.is_turn:
             if self.lost_chars or (self.has_system and not turn.system_chars):
                 self._miss_system(turn)
@@ -94,17 +97,6 @@ class Strand:
         if last is not None:
             last.previous = None  # so that a run's turns do not hang together for ever
         self.last = turn
-
-    def _grow(self, before: int, tokens: int) -> None:
-        """The prompt goes on from one of `before` tokens."""
-        grown = tokens - before
-        self.surge_count = 0 if grown < SURGE_TOKENS else self.surges(tokens)
-        if grown > 0:
-            self.grown_tokens = grown
-            self.resent_tokens += before
-        else:
-            self.grown_tokens = 0
-            self.resent_tokens += tokens
 
     def _miss_system(self, turn: Turn) -> None:
         if turn.system_chars:

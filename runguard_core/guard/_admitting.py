@@ -101,5 +101,6 @@ def _admitted(engine: Engine, it: Candidate, priced: Priced, holds: tuple[Hold, 
     engine.dispatcher.start()
     if engine.caps_output:
         reservation.max_output_tokens = output_cap(it.call, priced.quote)
-    begin(it)
+    if it.turn_seen is not None or it.step is not None:
+        begin(it)
     return reservation

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("runguard")
 _EXACT, _ESTIMATED, _LATE = Certainty.EXACT, Certainty.ESTIMATED, Applied.LATE
+_COMPLETED = OutcomeKind.COMPLETED
 
 
 class Reservation:
@@ -78,6 +79,11 @@ class Reservation:
         return self._who if self._it is None else self._it.who
 
     @property
+    def owner(self) -> Attribution:
+        """Who pays, whatever the turn."""
+        return self._who if self._it is None else self._it.caller.who
+
+    @property
     def settlement(self) -> Settlement | None:
         """How the call ended; None until then."""
         return None if self._closing is None else self._closing.record()
@@ -112,7 +118,7 @@ class Reservation:
             usage: what the provider reported.
             facts: further fields of `Outcome`.
         """
-        self.settle(Outcome(kind=OutcomeKind.COMPLETED, usage=usage, **facts))
+        self.settle(Outcome(kind=_COMPLETED, usage=usage, **facts))
 
     def void(self, reason: str = "not sent") -> None:
         """Nothing was billed: the request did not leave, or was refused."""

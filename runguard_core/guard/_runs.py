@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runguard_core.attribution import Attribution
@@ -60,7 +61,7 @@ class RunState:
     spent_nanos: int = 0
     turn_count: int = 0
     call_count: int = 0
-    tool_uses: deque[ToolUse] = field(default_factory=lambda: deque(maxlen=_MAX_TOOL_USES))
+    tool_uses: deque[ToolUse] = field(default_factory=partial(deque, maxlen=_MAX_TOOL_USES))
     announced: set[str] = field(default_factory=set)
     advice: list[tuple[str, str]] = field(default_factory=list)
     is_probe: bool = False

@@ -125,7 +125,7 @@ class CallTree(Generic[N]):
         for below in node.inside():
             self._close(below, outer, deep=node.is_run)
         if node.is_run:
-            who = node.call.reservation.attribution if node.call is not None else self.who(node)
+            who = node.call.reservation.owner if node.call is not None else self.who(node)
             self._guard.end_run(who if who.run == node.run else who.with_values(run=node.run))
         return node
 

@@ -10,7 +10,7 @@ from runguard_core.calls import Outcome, OutcomeKind
 from runguard_core.usage import Usage
 from runguard_core.wire._errors import read_error
 from runguard_core.wire._prompts import read_size
-from runguard_core.wire._reading import read, text_of, written
+from runguard_core.wire._reading import read, reader, text_of, written
 from runguard_core.wire._usage import read_usage
 
 #: Providers that state in the usage what they charge; elsewhere a gateway may have put its own reckoning there.
@@ -25,12 +25,13 @@ def read_answer(answer: Any, provider: str | None = None) -> Outcome:
         provider: who answered; the price in the usage counts where it is known to be the provider's own.
     """
     answer = read(answer, "response") or answer
-    raw, (chars, names, text) = read(answer, "usage"), _said(answer)
+    get, (chars, names, text) = reader(answer), _said(answer)
+    raw = get("usage")
     usage = read_usage(raw)
     return Outcome(
         usage=usage, usage_complete=usage is None or usage.input_tokens > 0, output_chars=chars, tool_names=names,
         output_text=None if names else text or None, cost_nanos=_cost(raw, provider),
-        model=text_of(read(answer, "model")), provider_request_id=text_of(read(answer, "id")),
+        model=text_of(get("model")), provider_request_id=text_of(get("id")),
     )  # fmt: skip
 
 
@@ -81,23 +82,23 @@ def _cost(raw: Any, provider: str | None) -> int | None:
 
 def _said(answer: Any) -> tuple[int, tuple[str, ...], str]:
     """Characters of an answer or a piece of one, the tools it asks for, and its text."""
-    chars, names, said = 0, [], ""
-    for choice in (read(answer, "choices") or ())[:1]:
-        message = read(choice, "message") or read(choice, "delta")
-        content = read(message, "content") or read(choice, "text")
+    chars, names, said, get = 0, [], "", reader(answer)
+    for choice in (get("choices") or ())[:1]:
+        of = reader(read(choice, "message") or read(choice, "delta"))
+        content = of("content") or read(choice, "text")
         said += _text(content)
-        chars += read_size(content)[0] + len(read(message, "reasoning_content") or "")
-        for call in read(message, "tool_calls") or ():
+        chars += read_size(content)[0] + len(of("reasoning_content") or "")
+        for call in of("tool_calls") or ():
             function = read(call, "function") or call
             chars += len(written(read(function, "arguments")))
             names.append(read(function, "name"))
-    blocks = read(answer, "output") or read(answer, "content")
+    blocks = get("output") or get("content")
     for item in blocks if isinstance(blocks, list) else ():
         names += [read(item, "name")] if read(item, "type") in {"function_call", "tool_use"} else []
         texts = read(item, "content") if isinstance(read(item, "content"), list) else [item]
         said_here = _text(texts)
         chars, said = chars + len(said_here), said + said_here
-    return chars, tuple(str(name) for name in names if name), said
+    return chars, tuple([str(name) for name in names if name]), said
 
 
 def _text(content: Any) -> str:

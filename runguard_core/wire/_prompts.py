@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from runguard_core.calls import PromptPart
@@ -66,9 +67,9 @@ def read_prompt(
     is_result = False
     items = prompt if isinstance(prompt, (list, tuple)) else [prompt]
     for item in [{"role": "system", "content": system}, *items] if system else items:
-        is_object = messages is not None and type(item) is not dict and not isinstance(item, (str, Mapping))
-        found = messages.measure(item, asked) if is_object and messages is not None else measure(item, asked)
-        asked.update(found.asked)
+        found = measure(item, asked) if messages is None or _is_plain(item.__class__) else messages.measure(item, asked)
+        if found.asked:
+            asked.update(found.asked)
         is_result = is_result if found.is_result is None else found.is_result
         for origin, chars, size, pictures in found.sizes:
             row = rows.get(origin)
@@ -83,6 +84,12 @@ def read_prompt(
         rows["tools"], length = [len(text), len(offered)], length + len(text)
     parts = tuple([PromptPart(origin, chars, count) for origin, (chars, count) in rows.items()])
     return Prompt(parts, length, media, is_result, len(offered))
+
+
+@lru_cache(maxsize=256)
+def _is_plain(kind: type) -> bool:
+    """Whether a message of this class is a text or a mapping, no object of a framework's."""
+    return issubclass(kind, (str, Mapping))
 
 
 def measure(item: Any, asked: Mapping[str, str]) -> Message:

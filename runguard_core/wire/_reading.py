@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 
@@ -12,6 +13,11 @@ def read(value: Any, key: str) -> Any:
     if value is None or type(value) is dict:  # nearly always; asking whether something is a mapping is dear
         return None if value is None else value.get(key)
     return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+
+
+def reader(value: Any) -> Callable[[str], Any]:
+    """`read` of one value that is asked for several fields."""
+    return value.get if type(value) is dict else partial(read, value)
 
 
 def text_of(value: Any) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runguard_core.usage import Usage
-from runguard_core.wire._reading import read
+from runguard_core.wire._reading import read, reader
 
 #: Where a report may say more than two totals.
 _DETAILS = frozenset({
@@ -53,8 +53,9 @@ def read_usage(raw: Any) -> Usage | None:
 def _count(value: Any, *keys: str) -> int:
     if value is None:
         return 0
+    get = reader(value)
     for key in keys:
-        found = read(value, key)
+        found = get(key)
         if isinstance(found, int) and not isinstance(found, bool) and found > 0:
             return found
     return 0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runguard_core.calls import Outcome, OutcomeKind, PromptPart
+from runguard_core.calls import ModelCall, Outcome, OutcomeKind, PromptPart
 from runguard_core.detectors import SameAnswer, Severity, Turn, TurnWatch
 from tests.core.detectors.turns import START, Play, prices
 
@@ -39,7 +39,8 @@ class Talk:
         """The model is asked and answers; the next prompt holds the answer if the program `keeps` it. False: it was stopped."""
         watch = self.play.watches.setdefault("a", TurnWatch(self.play.by, self.play.run))
         parts = tuple(PromptPart(origin, sum(sizes), len(sizes)) for origin, sizes in self.sizes.items())
-        turn = Turn("m", "a", parts, START, sum(p.chars for p in parts) // 4, 600, prices(None, None), "chat", True, self.tools, self.after_tool)  # fmt: skip
+        call = ModelCall(model="m", parts=parts, tool_count=int(self.tools), after_tool=self.after_tool)
+        turn = Turn(call, "a", START, sum(p.chars for p in parts) // 4, 600, prices(None, None))
         found = watch.before(turn)
         self.play.said += found
         if any(verdict.severity is Severity.STOP for verdict in found):
