@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -68,12 +69,19 @@ def play_each(
             for piece in pieces:
                 yield number, _play_piece(piece, rules, begin)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent)
+    try:
         waiting = [
             (number, pool.submit(_play_piece, piece, rules, begin)) for number, rules in enumerate(policies) for piece in pieces
         ]
         for number, future in waiting:
             yield number, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # who is interrupted does not wait for what has not begun
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _play_piece(piece: Sequence[Sequence[Recording]], rules: Rules, begin: datetime) -> list[Played]:

@@ -31,6 +31,8 @@ def recording_files(paths: Iterable[str | Path]) -> list[Path]:
             if not inside:
                 raise RecordingError(str(path), "no recordings in this folder: expected files named *.jsonl or *.jsonl.gz")
             found += inside
+        elif str(path) == "-" and path in found:
+            continue  # it can be read once
         elif str(path) != "-" and not path.exists():
             raise RecordingError(str(path), "no such file: expected recordings, one run a line (JSON), or a folder of them")
         else:

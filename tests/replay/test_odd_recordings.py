@@ -136,6 +136,11 @@ def test_files_are_known_by_their_content(tmp_path: Path, monkeypatch: pytest.Mo
         recording_files([tmp_path / "empty"])
 
 
+def test_standard_input_is_read_once_however_often_it_is_named() -> None:
+    """The second time there is nothing left of it."""
+    assert recording_files(["-", "-"]) == [Path("-")]
+
+
 def test_a_damaged_archive_is_named_wherever_it_is_damaged(tmp_path: Path) -> None:
     """In its head, its body, its end, or cut off: one error that names the file."""
     lines = "".join(
