@@ -141,6 +141,28 @@ def test_a_stop_that_is_held_falls_when_a_person_asks_for_something_else(make_gu
             session.reserve(ToolCall(name="read", arguments={"q": query})).settle(Outcome(error=error))
 
 
+@pytest.mark.parametrize("answer", ["Error: the index is not there, cannot look up", "Here is the manual that you asked for"])
+def test_a_probe_of_a_tool_that_says_the_same_trips_at_the_first_such_answer(make_guard: Any, answer: str) -> None:
+    """A failure that a result only tells is as good a sign as one that was raised."""
+    guard = make_guard(prices=CENT)
+
+    def asking(session: str, word: str) -> int:
+        ran = 0
+        with guard.session(session):
+            for number in range(9):
+                try:
+                    held = guard.reserve(ToolCall(name="f", arguments={"q": f"{word} {chr(97 + number) * 4}"}))
+                except TrippedError:
+                    return ran
+                held.post(result=answer)
+                ran += 1
+        return ran
+
+    assert asking("s", "alpha") == 6
+    assert asking("s", "beta") == 1
+    assert asking("other", "alpha") == 6
+
+
 def until_stopped(guard: Guard, who: Attribution, results: list[str]) -> int:
     """Equal calls of one run with these results; how many were admitted."""
     for index, result in enumerate(results):

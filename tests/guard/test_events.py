@@ -170,28 +170,6 @@ def test_an_error_streak_trips_and_its_probe_trips_at_the_first_equal_error(make
     assert failing("other") == 5
 
 
-@pytest.mark.parametrize("answer", ["Error: the index is not there, cannot look up", "Here is the manual that you asked for"])
-def test_a_probe_of_a_tool_that_says_the_same_trips_at_the_first_such_answer(make_guard: Any, answer: str) -> None:
-    """A failure that a result only tells is as good a sign as one that was raised."""
-    guard = make_guard(prices=CENT)
-
-    def asking(session: str, word: str) -> int:
-        ran = 0
-        with guard.session(session):
-            for number in range(9):
-                try:
-                    held = guard.reserve(ToolCall(name="f", arguments={"q": f"{word} {chr(97 + number) * 4}"}))
-                except StoppedError:
-                    return ran
-                held.post(result=answer)
-                ran += 1
-        return ran
-
-    assert asking("s", "alpha") == 6
-    assert asking("s", "beta") == 1
-    assert asking("other", "alpha") == 6
-
-
 def Failed(text: str) -> Any:
     """The outcome of a tool that failed."""
     from runguard_core import Outcome, OutcomeKind
