@@ -53,7 +53,7 @@ class Rules:
         advise: put warnings, and what budgets leave, where the agent can read them (changes prompts).
         detectors: of tool calls; turn_detectors: of model calls; tool_rules: how repetition of a tool is judged.
         tool_prices_nanos: price per call of paid tools, nano-USD.
-        require: dimensions that a call must carry.
+        require: dimensions that reports count on; a call without one is filed as unattributed.
         on_store_error: REFUSE, DEGRADED or ADMIT; degraded_limit_nanos: unverified spend allowed per process.
         hold_seconds: how long a hold lives without being renewed.
         anomalies: how spend is watched.

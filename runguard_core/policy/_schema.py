@@ -100,7 +100,9 @@ class PolicyFile(Table):
     cap_output: bool = False
     unpriced: Literal["deny", "flag"] | Assume = "deny"
     session_idle: str = Field(default="1h", description="a session without calls for so long counts as finished in reports")
-    require: list[str] = Field(default=[], description="attribution that a call must carry")
+    require: list[str] = Field(
+        default=[], description="dimensions that reports count on: a call without one is filed as unattributed, not refused"
+    )
     on_store_error: Literal["refuse", "admit"] | Degraded = "refuse"
     budgets: list[BudgetTable] = Field(default=[])
     detectors: DetectorsTable = DetectorsTable()

@@ -16,6 +16,12 @@ name = "day"
 limit = "20 USD"
 period = "day"
 
+# [[budgets]]
+# name = "user-day"
+# limit = "2 USD"
+# per = ["user"]                 # as guard.session(..., user="u1") names them
+# period = "day"
+
 [detectors.repeat]
 stop_after = 3                   # the 3rd equal call in a row with equal results is not made
 
@@ -23,5 +29,5 @@ stop_after = 3                   # the 3rd equal call in a row with equal result
 # repetition = "poll"            # asking again is what this tool is for
 
 # [prices."my-deployment"]
-# same_as = "gpt-4o-mini"
+# same_as = "openai:gpt-4o-mini"
 """

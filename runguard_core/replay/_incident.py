@@ -19,8 +19,9 @@ from runguard_core.replay._recording import RecordedEvent, Recording
 
 LIMITS = (
     "No content: args, results, answers and errors are keyed digests and sizes. Rules that compare digests (repeat, cycle, same "
-    "result, error streak) and counts (budgets, growth) play as they did; rules that compare the likeness of arguments "
-    "(near-duplicates) or read results cannot. Calls that were refused are marked, model calls refused by a budget are not here."
+    "result, error streak) and counts (budgets, growth) play as they did, but for the patience that an answer earns by its "
+    'words ("pending", "ok"); rules that compare the likeness of arguments (near-duplicates) or read results cannot. '
+    "Calls that were refused are marked, model calls refused by a budget are not here."
 )
 _SAID = ("rule", "budget", "unit", "limit", "posted", "pending", "requested", "retry", "repeat_count", "share", "used")
 #: An exception's name before its text. Adapters also hand over what a tool answered as its failure, which begins with anything.

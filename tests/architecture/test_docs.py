@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import runguard_core
+from runguard_core.policy import load_policy
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,3 +54,13 @@ def test_every_word_of_the_front_door_is_explained() -> None:
     }
     assert words <= set(runguard_core.__all__)
     assert {word for word in words if word not in pages} == set()
+
+
+def test_the_examples_of_the_policy_page_are_policies(tmp_path: Path) -> None:
+    """Each block alone, as somebody would paste it."""
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "policy.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        file = tmp_path / "runguard.toml"
+        file.write_text(block)
+        assert load_policy(file, {}).guard(store="memory://").close() is None
