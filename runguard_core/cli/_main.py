@@ -42,9 +42,9 @@ def root(
 
 @app.command("demo")
 def demo_command() -> None:
-    """Run the main job offline in a few seconds: a healthy agent, a loop that is stopped, a burst against a cap.
+    r"""Run the main job offline in a few seconds: a healthy agent, a loop that is stopped, a burst against a cap.
 
-    Needs LangChain: pip install 'runguard-core[langchain]'
+    Needs LangChain: pip install 'runguard-core\[langchain]'
     """
     from runguard_core.cli._demo import run_demo  # noqa: PLC0415  imports LangChain
 

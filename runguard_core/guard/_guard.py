@@ -211,7 +211,9 @@ class Guard(PlainCalls):
     def _scope(self, scope: str) -> tuple[str, str]:
         kind, colon, value = scope.partition(":")
         if kind not in breaker.SCOPES or (kind != "app" and not value):
-            raise PolicyError(key="scope", expected=f'expected "app" or KIND:ID with KIND in {", ".join(breaker.SCOPES)}')
+            raise PolicyError(
+                key="scope", expected=f'expected "app" or KIND:ID with KIND in {", ".join(breaker.SCOPES)}, got {scope!r}'
+            )
         return kind, clean(value) if colon and value else self.app
 
     # -- life -----------------------------------------------------------------------------------------------------

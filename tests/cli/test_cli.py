@@ -254,3 +254,8 @@ def test_lines_to_paste_are_whole_on_any_terminal() -> None:
     """A folded line of TOML is none."""
     found = runner.invoke(app, ["prices", "no-such-model"], env={"COLUMNS": "40"})
     assert any('input_usd_per_mtok = "3", output_usd_per_mtok = "15"' in line for line in found.output.splitlines())
+
+
+def test_help_shows_the_names_of_extras() -> None:
+    """Square brackets are markup to the help's renderer."""
+    assert "runguard-core[langchain]" in run("demo", "--help")
