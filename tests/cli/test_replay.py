@@ -160,3 +160,13 @@ def test_nothing_has_tripped(tmp_path: Path) -> None:
     guard.model_call("gpt-4o-mini", prompt="y").post(Usage(input_tokens=10, output_tokens=1))
     guard.close()
     assert "no run has tripped" in flat(run("incident", code=1))
+
+
+def test_a_sum_of_which_nothing_is_known_is_no_zero(tmp_path: Path) -> None:
+    """Model calls without tokens and costs: what stopping would have saved in dollars is unknown."""
+    same = {"kind": "tool", "name": "look", "args": {"q": 1}, "result": "a page that says the same"}
+    file = tmp_path / "runs.jsonl"
+    file.write_text(json.dumps({"run_id": "r", "events": [{"kind": "llm"}, same] * 6}) + "\n")
+    text = " ".join(run("replay", str(file)).split())
+    assert "1 run, 12 events: 1 would have been stopped" in text
+    assert "? of ?." in text
