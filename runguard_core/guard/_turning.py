@@ -59,7 +59,7 @@ def end_turn(engine: Engine, it: Candidate, outcome: Outcome) -> Outcome:
     with it.state.lock:
         said = watch.finish(turn, outcome)
     if not said:
-        return None
+        return outcome
     try:
         for verdict in said:
             act_on(engine, it, verdict)

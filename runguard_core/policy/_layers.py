@@ -74,6 +74,8 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
 def _parsed(path: Path) -> tuple[Path, dict[str, Any]]:
     """The file's own place and its content; a byte order mark, as some editors write one, is no mistake."""
+    if "\0" in str(path):  # what Python says of it differs from version to version
+        raise PolicyError(file=str(path), key="(file)", expected="cannot be read: its name holds a null byte")
     try:
         return path.resolve(), tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
