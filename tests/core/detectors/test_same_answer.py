@@ -68,7 +68,9 @@ def test_the_sixth_prompt_is_not_sent_when_five_answers_were_the_same() -> None:
     """A parser that says no in the same words each time; the sentence can be checked against the transcript."""
     talk = Talk()
     talk.user("Which city is larger, Graz or Linz?")
-    while talk.ask(JSON):
+    for _ in range(50):
+        if not talk.ask(JSON):
+            break
         talk.user("Could not parse.")
     assert talk.play.sent == 5
     assert talk.said == [("warn", ""), ("stop", "")]
@@ -106,8 +108,7 @@ def test_labels_that_nobody_asks_for_are_a_loop_too() -> None:
     """A short answer counts where no question lies between."""
     talk = Talk()
     talk.user("Is it done?")
-    while talk.ask("yes"):
-        pass
+    assert not all(talk.ask("yes") for _ in range(50))
     assert talk.play.sent == 5
 
 
@@ -162,6 +163,13 @@ def working(talk: Talk) -> None:
         talk.ask("I have read it and will go on now.")
 
 
+def guarding(talk: Talk) -> None:
+    """A question on the side after each turn of a conversation that it is shown: the model's share grows by other answers."""
+    for n in range(12):
+        talk.add("assistant", 90 + n)
+        talk.ask("Nothing in it is against the rules.", keeps=False)
+
+
 def silent(talk: Talk) -> None:
     """Answers of which no text is known."""
     talk.user("Go on.")
@@ -176,7 +184,7 @@ def failing(talk: Talk) -> None:
         talk.ask("", keeps=False, kind=OutcomeKind.FAILED, error="RateLimitError", error_status=429)
 
 
-@pytest.mark.parametrize("shape", [drafts, batch, growing_batch, classified, chat, refusing, working, silent, failing])
+@pytest.mark.parametrize("shape", [drafts, batch, growing_batch, classified, chat, refusing, working, guarding, silent, failing])
 @pytest.mark.parametrize("tools", [True, False])
 def test_healthy_repetition_is_left_alone(shape: Any, tools: bool) -> None:
     """What looks like it and is not."""
@@ -210,6 +218,11 @@ def test_a_prompt_that_holds_something_new_is_sent() -> None:
     for n in range(5):
         talk.ask(JSON)
         talk.user("Could not parse." if n < 4 else "Never mind, tell me a joke instead.")
+    assert talk.ask(JSON)
+    talk = Talk()
+    for _ in range(5):
+        talk.ask(JSON)
+    talk.add("tool:search", 50)  # which nobody had announced
     assert talk.ask(JSON)
 
 
@@ -282,6 +295,5 @@ def test_two_of_a_kind_do_not_count_twice() -> None:
     """A second detector of other knobs sees the same history."""
     talk = Talk(SameAnswer(), dataclasses.replace(SameAnswer(), stop_after=9))
     talk.user("Which city is larger?")
-    while talk.ask(JSON):
-        pass
+    assert not all(talk.ask(JSON) for _ in range(50))
     assert talk.play.sent == 5
