@@ -46,7 +46,11 @@ def _words(one: Said) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xfail(reason=NOT_YET[name])) if name in NOT_YET else name for name in SESSIONS]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=NOT_YET[name], strict=True)) if name in NOT_YET else name
+        for name in SESSIONS
+    ],
 )
 def test_the_shape_is_judged_as_a_careful_payer_would(name: str, tmp_path: Path) -> None:
     """Under the default policy, or its own."""
