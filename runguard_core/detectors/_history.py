@@ -249,7 +249,7 @@ def counts(before: Step, step: Step) -> int:
 
 
 def _remember(known: dict[str, V], key: str, value: V) -> V:
-    if len(known) >= MAX_KNOWN:
+    while len(known) >= MAX_KNOWN:  # more than once only where threads of one agent have put in more than they took out
         try:  # noqa: SIM105  once a call: `suppress` would take half a microsecond
             del known[next(iter(known))]
         except (KeyError, RuntimeError, StopIteration):
