@@ -115,11 +115,6 @@ class ModelCall:
         return chars, message_count
 
     @property
-    def input_chars(self) -> int:
-        """Characters of the whole prompt."""
-        return self.prompt_size[0]
-
-    @property
     def message_count(self) -> int:
         """Messages of the whole prompt."""
         return self.prompt_size[1]

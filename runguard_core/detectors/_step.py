@@ -84,8 +84,3 @@ class Step:
     def is_trouble(self) -> bool:
         """Whether it failed, or asked again and was answered the same."""
         return self.answer in _FAILURES or self.equal_call_count > 1
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the result holds nothing."""
-        return self.answer is Answer.EMPTY
