@@ -119,6 +119,57 @@ def test_a_session_stopped_again_after_its_reset_did_not_finish() -> None:
     assert row.vindicated_count == 0
 
 
+def test_a_run_that_is_stopped_after_its_answer_did_not_finish() -> None:
+    """Its last model call is an answer, but another one was wanted and refused."""
+    guard, clock = a_guard(detector_modes={"repeat": "observe"}, budgets=[Budget("5 turns", per=["session"], name="short")])
+    with guard.session("s") as session:
+        for _ in range(4):
+            turn(session, clock, "search")
+        turn(session, clock)
+        with pytest.raises(StoppedError):
+            turn(session, clock)
+    assert [sign.finished for sign in graded(guard)["repeat"].signs] == [False]
+
+
+def test_a_reset_before_the_stop_overrides_nothing() -> None:
+    """It spoke of something else."""
+    guard, clock = a_guard()
+    guard.reset("session:s", reason="to be sure", by="ann")
+    clock.advance(minutes=1)
+    with guard.session("s") as session, pytest.raises(StoppedError):
+        for _ in range(9):
+            turn(session, clock, "search")
+    assert graded(guard)["repeat"].override_count == 0
+
+
+def test_a_refusal_that_only_waits_for_pending_calls_is_no_stop() -> None:
+    """The next call may fit."""
+    guard, _ = a_guard(budgets=[Budget("1 calls", per=["session"], name="one")])
+    call = ModelCall(model=MODEL, parts=(PromptPart("user", 40),))
+    with guard.session("s") as session:
+        held = session.reserve(call)
+        with pytest.raises(StoppedError):
+            session.reserve(call)
+        held.void()
+    assert graded(guard) == {}
+
+
+def test_the_first_stop_of_a_rule_in_a_run_is_its_sign() -> None:
+    """Raised, gone on, and refused again: one case, overridden, and not finished."""
+    guard, clock = a_guard(budgets=[Budget("2 turns", per=["session"], name="short")])
+    with guard.session("s") as session:
+        for limit in ("3 turns", None):
+            with pytest.raises(StoppedError):
+                for _ in range(9):
+                    turn(session, clock)
+            clock.advance(minutes=1)
+            if limit is not None:
+                session.raise_limit(limit, by="bob", reason="a long question")
+    [sign] = graded(guard)["budget short"].signs
+    assert sign.overridden_by is not None
+    assert sign.finished is False
+
+
 def observed_runs(guard: Guard, clock: FakeClock, *, good: int, bad: int) -> None:
     for index in range(good + bad):
         with guard.session(f"s{index}") as session:
