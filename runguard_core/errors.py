@@ -231,6 +231,19 @@ class ConflictingEntryError(LedgerError):
     said = "the same id came with other content"
 
 
+class LeaseLostError(RunguardError):
+    """The owner of a lease has been given up by others, who charged what it had leased: it must enlist again under a new id.
+
+    Attributes:
+        owner: its id.
+    """
+
+    def __init__(self, owner: str) -> None:
+        """Keep the owner's id."""
+        self.owner = owner
+        super().__init__(f"owner {owner}: its leases were closed by somebody else; it must enlist again under a new id")
+
+
 class StoreError(RunguardError):
     """The store failed. Attributes: `store`, its URL or path; `reason`; `way_out`, what to do."""
 

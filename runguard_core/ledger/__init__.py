@@ -6,6 +6,7 @@ from runguard_core.ledger._drafts import CallDraft, CallOrDraft, SettlementDraft
 from runguard_core.ledger._entries import Discrepancy, Entry, EntryKind, Move, fold
 from runguard_core.ledger._events import Event
 from runguard_core.ledger._latches import Latch, LatchState, LimitOverride
+from runguard_core.ledger._leasing import Granted, LeaseBackend, LeaseVerb, Owner, ReserveVerb, SettleVerb, Want
 from runguard_core.ledger._store import Applied, CallFilter, Refusal, Reserved, Settled, Store
 
 __all__ = [
@@ -22,18 +23,25 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Event",
+    "Granted",
     "Hold",
     "Latch",
     "LatchState",
+    "LeaseBackend",
+    "LeaseVerb",
     "LimitOverride",
     "Move",
+    "Owner",
     "Refusal",
+    "ReserveVerb",
     "Reserved",
+    "SettleVerb",
     "Settled",
     "Settlement",
     "SettlementDraft",
     "SettlementOrDraft",
     "Store",
     "Unit",
+    "Want",
     "fold",
 ]

@@ -65,21 +65,23 @@ class Hold:
 
 @value()
 class Balance:
-    """An account's two sums, in the unit's smallest part.
+    """An account's sums, in the unit's smallest part.
 
     Attributes:
         posted: spent (assumed amounts included).
         pending: set aside for calls in flight.
         assumed: the part of `posted` that a crash left unknown and that a late post may correct.
+        leased: handed to processes that spend it in memory, and not spent yet; part of neither of the others.
     """
 
     posted: int = 0
     pending: int = 0
     assumed: int = 0
+    leased: int = 0
 
     def available(self, limit: int) -> int:
         """What is left below `limit`; negative after an overrun."""
-        return limit - self.posted - self.pending
+        return limit - self.posted - self.pending - self.leased
 
 
 @dataclass(frozen=True, slots=True)
