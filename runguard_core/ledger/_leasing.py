@@ -2,8 +2,8 @@
 
 A process (an `Owner`) takes a slice of each account it needs in one durable step (`grant`) and spends it without asking
 again. Every verb is in its journal before the caller goes on; now and then the journal's new part is applied to the store in
-one transaction (`settle`), together with the place up to which it has been applied, so that nothing is applied twice. When the owner
-dies anybody applies the rest of its journal and takes its leases back (`recover`).
+one transaction (`settle`), together with the place up to which it has been applied, so that nothing is applied twice. When
+the owner dies anybody applies the rest of its journal and takes its leases back (`recover`).
 
 Laws, on top of those of a store:
 
@@ -132,7 +132,7 @@ class LeaseBackend(Store, Protocol):
     ) -> tuple[CallRecord, ...]:
         """Close an owner's books: apply the rest of its journal, post its open calls as ASSUMED, and end its leases.
 
-        What is left of the leases returns to the accounts; when the journal (or its end) is lost it is posted as assumed. Also how
-        an owner retires itself. The calls assumed, by id; an owner that is unknown or closed before: ().
+        What is left of the leases returns to the accounts; when the journal (or its end) is lost it is posted as assumed.
+        Also how an owner retires itself. The calls assumed, by id; an owner that is unknown or closed before: ().
         """
         ...
