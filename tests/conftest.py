@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,6 +49,14 @@ def make_guard() -> Iterator[Callable[..., Guard]]:
         guard.close()
         assert guard.store.calls(CallFilter(state=CallState.PENDING)) == (), "a call was left pending"
         assert guard.store.verify() == ()
+
+
+@pytest.fixture
+def swept() -> None:
+    """Garbage of earlier tests dies here, not in the middle of a call: of a warning that a dying socket raises pytest keeps the
+    trace, and with it every frame of the call and the stream that is in one of them.
+    """
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -205,6 +205,7 @@ def test_l14_answers_of_a_mock_are_metered_like_any_others(guarded: Guarded) -> 
         litellm.completion(model="gpt-4o-mini", messages=HI, mock_response="hello")
 
 
+@pytest.mark.usefixtures("swept")
 def test_l15_a_call_id_of_the_programs_own_used_twice_at_once_is_no_way_around(guarded: Guarded, serve: Serve) -> None:
     """Each is set aside; what nobody can tell apart is charged."""
     provider, guard = serve(), guarded(budgets=[FIVE])

@@ -135,6 +135,7 @@ def test_a_stream_without_usage_is_estimated_not_free(guarded: Guarded, serve: S
     assert tokens(guard)[1] == pytest.approx(50, abs=5)
 
 
+@pytest.mark.usefixtures("swept")
 @pytest.mark.parametrize("is_async", [False, True])
 def test_an_abandoned_stream_is_charged_by_what_was_seen(is_async: bool, guarded: Guarded, serve: Serve) -> None:
     """LiteLLM says nothing at all; the stream's own death does."""
@@ -156,6 +157,7 @@ def test_an_abandoned_stream_is_charged_by_what_was_seen(is_async: bool, guarded
     assert 0 < tokens(guard)[1] < 125
 
 
+@pytest.mark.usefixtures("swept")
 def test_a_stream_that_nobody_reads_is_charged(guarded: Guarded, serve: Serve) -> None:
     """Its request has left."""
     provider, guard = serve(), guarded()

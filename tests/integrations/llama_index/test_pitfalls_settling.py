@@ -44,6 +44,7 @@ def test_i13_the_client_sends_one_failing_call_several_times(guarded: Guarded, s
     assert only.settlement.attempt_count is None
 
 
+@pytest.mark.usefixtures("swept")
 def test_i14_a_stream_that_nobody_reads_never_ends(guarded: Guarded, serve: Serve) -> None:
     """It is charged when it is dropped, and does not stay pending."""
     provider, guard = serve(), guarded()
