@@ -3,13 +3,26 @@
 from runguard_core.ledger._accounts import Account, AccountRow, Balance, Hold, Unit
 from runguard_core.ledger._calls import CallRecord, CallState, Settlement
 from runguard_core.ledger._drafts import CallDraft, CallOrDraft, SettlementDraft, SettlementOrDraft
-from runguard_core.ledger._entries import Discrepancy, Entry, EntryKind, Move, fold
+from runguard_core.ledger._entries import Discrepancy, Entry, EntryKind, Move, Tell, fold
 from runguard_core.ledger._events import Event
+from runguard_core.ledger._filters import CallFilter
 from runguard_core.ledger._latches import Latch, LatchState, LimitOverride
 from runguard_core.ledger._leasing import Granted, LeaseBackend, LeaseVerb, Owner, ReserveVerb, SettleVerb, Want
-from runguard_core.ledger._store import Applied, CallFilter, Refusal, Reserved, Settled, Store
+from runguard_core.ledger._store import Applied, Refusal, Reserved, Settled, Store
+from runguard_core.ledger._totals import (
+    TOTAL_FIELDS,
+    Total,
+    TotalKey,
+    conversation_of,
+    counts_of,
+    hour_of,
+    latest_sessions,
+    total_of,
+    totals_of,
+)
 
 __all__ = [
+    "TOTAL_FIELDS",
     "Account",
     "AccountRow",
     "Applied",
@@ -41,7 +54,16 @@ __all__ = [
     "SettlementDraft",
     "SettlementOrDraft",
     "Store",
+    "Tell",
+    "Total",
+    "TotalKey",
     "Unit",
     "Want",
+    "conversation_of",
+    "counts_of",
     "fold",
+    "hour_of",
+    "latest_sessions",
+    "total_of",
+    "totals_of",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -72,3 +72,7 @@ class Discrepancy:
     where: str
     recorded: str
     recomputed: str
+
+
+#: Hears how far long work has come: how much is done, how much there is.
+Tell = Callable[[int, int], None]

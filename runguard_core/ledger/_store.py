@@ -21,11 +21,13 @@ from enum import StrEnum
 from typing import Protocol
 
 from runguard_core.ledger._accounts import AccountRow, Balance, Hold
-from runguard_core.ledger._calls import CallRecord, CallState
+from runguard_core.ledger._calls import CallRecord
 from runguard_core.ledger._drafts import CallOrDraft, SettlementOrDraft
-from runguard_core.ledger._entries import Discrepancy, Entry
+from runguard_core.ledger._entries import Discrepancy, Entry, Tell
 from runguard_core.ledger._events import Event
+from runguard_core.ledger._filters import CallFilter
 from runguard_core.ledger._latches import Latch, LimitOverride
+from runguard_core.ledger._totals import Total, TotalKey
 from runguard_core.values import value
 
 
@@ -59,25 +61,6 @@ class Settled:
 
     applied: Applied
     balances: Mapping[str, Balance]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFilter:
-    """Which calls to read; None means any.
-
-    Attributes:
-        since, until: on `started_at`, the first inclusive, the second exclusive (UTC).
-        limit: at most so many, the latest.
-    """
-
-    app: str | None = None
-    session: str | None = None
-    run: str | None = None
-    agent: str | None = None
-    state: CallState | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    limit: int | None = None
 
 
 class Store(Protocol):
@@ -131,8 +114,8 @@ class Store(Protocol):
         """Correct a settled call by a new entry. KeyError: unknown id; LookupError if it was never settled."""
         ...
 
-    def verify(self) -> tuple[Discrepancy, ...]:
-        """Recompute balances from the entries; empty when the book agrees with itself."""
+    def verify(self, tell: Tell | None = None) -> tuple[Discrepancy, ...]:
+        """Recompute balances and totals from what they sum up; empty when the book agrees with itself."""
         ...
 
     def balances(self, keys: Iterable[str]) -> dict[str, Balance]:
@@ -149,6 +132,14 @@ class Store(Protocol):
 
     def calls(self, where: CallFilter) -> tuple[CallRecord, ...]:
         """Calls in the order in which they were admitted (oldest first; equal instants by id)."""
+        ...
+
+    def totals(self, by: Sequence[str], where: CallFilter) -> Mapping[TotalKey, Total]:
+        """Sums of calls by dimensions (see `dimension_of`), as exact as reading each; no dimension: one total under ()."""
+        ...
+
+    def sessions(self, where: CallFilter) -> tuple[tuple[str, str], ...]:
+        """(app, conversation) of the calls by their latest admission, the newest first (equal instants by name)."""
         ...
 
     def entries(self, call_id: str | None = None) -> tuple[Entry, ...]:

@@ -27,7 +27,9 @@ from runguard_core.ledger import (
     Reserved,
     Settled,
     SettlementOrDraft,
+    Tell,
 )
+from runguard_core.stores._adding_up import AddsUp
 from runguard_core.stores._laws import assumed_settlement, discrepancies, matches
 from runguard_core.stores._memory_rows import KeptAccount, KeptCall, Line, call_of, entry_of
 
@@ -35,7 +37,7 @@ _PENDING, _POSTED, _VOIDED, _ASSUMED = CallState.PENDING, CallState.POSTED, Call
 _CREATED, _POST = Applied.CREATED, EntryKind.POST
 
 
-class MemoryStore:
+class MemoryStore(AddsUp):
     """Lives and dies with the process."""
 
     url = "memory://"
@@ -197,8 +199,8 @@ class MemoryStore:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def verify(self) -> tuple[Discrepancy, ...]:
-        """See `Store.verify`."""
+    def verify(self, tell: Tell | None = None) -> tuple[Discrepancy, ...]:
+        """See `Store.verify`; soon done, so nothing is told."""
         with self._lock:
             return tuple(discrepancies(self.accounts(), self.entries(), self.calls(CallFilter())))
 

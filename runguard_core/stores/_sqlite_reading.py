@@ -18,13 +18,15 @@ from runguard_core.ledger import (
     Event,
     Latch,
     LimitOverride,
+    Tell,
 )
 from runguard_core.stores import _sqlite_rows as rows
+from runguard_core.stores._adding_up import AddsUp
 from runguard_core.stores._laws import discrepancies
 from runguard_core.stores._sqlite_connection import Connections
 
 
-class SqliteReading:
+class SqliteReading(AddsUp):
     """Opens the file and reads it; writes nothing but the schema of a new file."""
 
     def __init__(self, path: str, *, busy_seconds: float = 30.0) -> None:
@@ -38,7 +40,7 @@ class SqliteReading:
         self._written = 0
         self._local = threading.local()
 
-    def verify(self) -> tuple[Discrepancy, ...]:
+    def verify(self, tell: Tell | None = None) -> tuple[Discrepancy, ...]:
         """See `Store.verify`; asks SQLite for the file's own integrity too."""
         with self._connections.reading() as db:
             db.execute("BEGIN")

@@ -32,9 +32,10 @@ from runguard_core.ledger import (
     Unit,
 )
 from runguard_core.testing._ledger_values import DAY, LATER, SESSION, T0, TURNS, a_call, a_settlement, an_event, holds
+from runguard_core.testing._totals_contract import TotalsContract, assert_totals_are_true
 
 
-class StoreContract:
+class StoreContract(TotalsContract):
     """What must hold for every store; see the laws in `runguard_core.ledger._store`."""
 
     @pytest.fixture
@@ -47,6 +48,7 @@ class StoreContract:
         """After every test the book agrees with itself."""
         yield
         assert store.verify() == ()
+        assert_totals_are_true(store)
 
     def reserve(self, store: Store, call: CallRecord, some: list[Hold], expires_at: datetime = LATER) -> Reserved | Refusal:
         """Reserve as a guard does."""
@@ -215,14 +217,13 @@ class StoreContract:
         """Filters combine; the oldest comes first; a limit keeps the latest."""
         first = a_call(session="one", run="r1")
         second = a_call(session="two", run="r2", at=T0 + timedelta(hours=1), agent="b")
-        for call in (first, second):
-            self.reserve(store, call, [], LATER + timedelta(days=1))
+        assert all(self.reserve(store, call, [], LATER + timedelta(days=1)) for call in (first, second))
         assert [c.id for c in store.calls(CallFilter())] == [first.id, second.id]
         assert [c.id for c in store.calls(CallFilter(session="one"))] == [first.id]
         assert [c.id for c in store.calls(CallFilter(run="r2", agent="b", app="app"))] == [second.id]
         assert [c.id for c in store.calls(CallFilter(since=T0 + timedelta(minutes=1)))] == [second.id]
         assert [c.id for c in store.calls(CallFilter(until=T0 + timedelta(minutes=1)))] == [first.id]
-        assert [c.id for c in store.calls(CallFilter(state=CallState.POSTED))] == []
+        assert store.calls(CallFilter(state=CallState.POSTED)) == ()
         assert [c.id for c in store.calls(CallFilter(limit=1))] == [second.id]
 
     def test_everything_known_of_a_call_comes_back(self, store: Store) -> None:
@@ -294,7 +295,6 @@ class StoreContract:
     def test_overrides_are_set_and_replaced(self, store: Store) -> None:
         """One per account."""
         override = LimitOverride(account_key="day", limit=7, by="ann", reason="why", since=T0, until=None)
-        store.put_override(override)
-        assert dict(store.overrides()) == {"day": override}
-        store.put_override(replace(override, limit=8))
-        assert store.overrides()["day"].limit == 8
+        for one in (override, replace(override, limit=8)):
+            store.put_override(one)
+            assert dict(store.overrides()) == {"day": one}

@@ -16,6 +16,8 @@ from runguard_core.errors import LedgerError
 from runguard_core.ledger import Account, CallFilter, Hold, Settlement, Unit
 from runguard_core.stores import MemoryStore, SqliteStore
 from runguard_core.testing._ledger_values import T0, a_call, an_event
+from runguard_core.testing._totals_contract import KEYS
+from runguard_core.usage import Usage
 
 ACCOUNTS = [Account(f"k{i}", Unit.USD, f"account {i}") for i in range(3)]
 IDS = [f"id{i}" for i in range(8)]
@@ -49,13 +51,18 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(call_id=st.sampled_from(IDS), legs=LEGS, quote=AMOUNTS, ttl=st.integers(1, 5))
     def reserve(self, call_id: str, legs: dict[int, tuple[int, int | None]], quote: int, ttl: int) -> None:
         holds = [Hold(ACCOUNTS[i], amount, limit, limit) for i, (amount, limit) in legs.items()]
-        call = a_call(call_id, at=self.now, quote=quote)
+        call = a_call(call_id, at=self.now, quote=quote, feature=f"f{len(legs)}", session=f"s{call_id[-1:]}", run=f"r{quote % 2}")
         until = self.now + timedelta(minutes=ttl)
         self.both("reserve", call, holds, expires_at=until, owner="m", events=[an_event()] if quote == 1 else [])
 
     def settlement(self, amounts: dict[int, int]) -> Settlement:
         by_key = {ACCOUNTS[i].key: amount for i, amount in amounts.items()}
-        return Settlement(at=self.now, outcome=OutcomeKind.COMPLETED, amounts=by_key, cost_nanos=sum(amounts.values()) % 2**62)
+        cost = sum(amounts.values()) % 2**62
+        usage = Usage(input_tokens=cost % 1000, output_tokens=3) if cost else None
+        return Settlement(
+            at=self.now, outcome=OutcomeKind.COMPLETED, amounts=by_key, cost_nanos=cost, usage=usage,
+            model_answered=f"m-{len(amounts)}" if len(amounts) > 1 else None,
+        )  # fmt: skip
 
     @rule(
         call_id=st.sampled_from(IDS), amounts=st.dictionaries(st.sampled_from(range(3)), st.sampled_from([0, 1, 10, 2**53 + 1]))
@@ -92,7 +99,10 @@ class LedgerMachine(RuleBasedStateMachine):
         keys = [account.key for account in ACCOUNTS]
         assert one.balances(keys) == other.balances(keys)
         assert one.calls(CallFilter()) == other.calls(CallFilter())
-        assert [e.moves for e in one.entries()] == [e.moves for e in other.entries()]
+        assert one.entries() == other.entries()
+        for by in KEYS:
+            assert one.totals(by, CallFilter()) == other.totals(by, CallFilter()), by
+        assert one.sessions(CallFilter()) == other.sessions(CallFilter())
         assert other.verify() == ()
         for balance in other.balances(keys).values():
             assert min(balance.posted, balance.pending, balance.assumed) >= 0
