@@ -15,8 +15,8 @@ from runguard_core.ledger._totals import (
     TotalKey,
     conversation_of,
     counts_of,
-    hour_of,
     latest_sessions,
+    quarter_hour_of,
     total_of,
     totals_of,
 )
@@ -62,8 +62,8 @@ __all__ = [
     "conversation_of",
     "counts_of",
     "fold",
-    "hour_of",
     "latest_sessions",
+    "quarter_hour_of",
     "total_of",
     "totals_of",
 ]

@@ -86,9 +86,13 @@ def total_of(call: CallRecord) -> Total:
     return Total.of(counts_of(call.kind, call.quote_nanos, call.settlement))
 
 
-def hour_of(at: datetime) -> str:
-    """The UTC hour that an instant lies in, as the key of a total: its first instant in ISO 8601."""
-    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0).isoformat()
+def quarter_hour_of(at: datetime) -> str:
+    """The quarter of an hour that an instant lies in, as the key of a total: its first instant (UTC) in ISO 8601.
+
+    Days of every zone in use begin at one, so that sums by quarter hours give sums by day in any zone.
+    """
+    at = at.astimezone(UTC)
+    return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0).isoformat()
 
 
 def dimension_of(name: str) -> Callable[[CallRecord], str | None]:
@@ -96,7 +100,7 @@ def dimension_of(name: str) -> Callable[[CallRecord], str | None]:
 
     Args:
         name: a dimension of attribution; "model" (the one that answered, else the one asked), "tool", "provider", "kind", "hour"
-            (UTC, see `hour_of`), "conversation" (the session, else the run, else the call); any other word, or "tag:WORD", is
+            (see `quarter_hour_of`), "conversation" (the session, else the run, else the call); any other word, or "tag:WORD", is
             the key of a tag.
     """
     known = _SPECIAL.get(name)
@@ -121,7 +125,7 @@ _SPECIAL: Mapping[str, Callable[[CallRecord], str | None]] = {
     "tool": lambda call: call.name if call.kind is CallKind.TOOL else None,
     "provider": lambda call: call.provider,
     "kind": lambda call: call.kind.value,
-    "hour": lambda call: hour_of(call.started_at),
+    "quarter_hour": lambda call: quarter_hour_of(call.started_at),
     "conversation": conversation_of,
 }
 
