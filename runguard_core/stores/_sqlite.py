@@ -58,32 +58,25 @@ class SqliteStore(SqliteReading):
         """See `Store.reserve`."""
         call = call.record()
         with self._connections.writing() as db:
-            known = db.execute("SELECT * FROM call WHERE id = ?", (call.id,)).fetchone()
-            if known is not None:
-                return _again(db, known, call, holds)
-            if db.execute("SELECT 1 FROM tombstone WHERE call_id = ?", (call.id,)).fetchone():
-                raise AlreadyVoidedError(call.id, "a void of this id came first")
-            _expire(db, call.started_at)
-            balances = []
+            if is_known(db, call, holds):
+                balances = accounts_of(db, [hold.account.key for hold in holds])
+                return Reserved(Applied.EXISTS, tuple([balances[hold.account.key] for hold in holds]))
+            expire_overdue(db, call.started_at)
+            after = []
             for hold in holds:
-                balance = _balance(db, hold)
+                balance = balance_of(db, hold)
                 if hold.limit is not None and hold.amount > balance.available(hold.limit):
                     db.execute("UPDATE account SET shown_limit = ? WHERE key = ?", (hold.shown_limit, hold.account.key))
                     return Refusal(hold, balance)
-                balances.append(Balance(balance.posted, balance.pending + hold.amount, balance.assumed))
-            for hold in holds:
-                db.execute(_HOLD, (hold.amount, hold.shown_limit, hold.account.key))
-            db.execute(_INSERT_CALL, rows.reserve_row(call, holds, expires_at, owner))
-            moves = [(hold.account.key, hold.amount, 0, 0) for hold in holds]
-            _line(db, call.id, EntryKind.PENDING, call.started_at, moves, 0, "")
-            _say(db, events)
-            return Reserved(Applied.CREATED, tuple(balances))
+                after.append(replace(balance, pending=balance.pending + hold.amount))
+            enter(db, call, holds, expires_at, owner, events)
+            return Reserved(Applied.CREATED, tuple(after))
 
     def post(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.post`."""
         settlement = settlement.record()
         with self._connections.writing() as db:
-            row = _known(db, call_id)
+            row = known_row(db, call_id)
             state = CallState(row["state"])
             if state is CallState.VOIDED:
                 raise AlreadyVoidedError(call_id)
@@ -92,8 +85,8 @@ class SqliteStore(SqliteReading):
                 if before is None or not before.same_as(settlement):
                     raise ConflictingEntryError(call_id, "posted before with other amounts")
                 return Settled(Applied.EXISTS, _balances(db, row))
-            _settle(db, row, EntryKind.POST, CallState.POSTED, settlement, settlement.note or "")
-            _say(db, events)
+            settle_row_of(db, row, EntryKind.POST, CallState.POSTED, settlement, settlement.note or "")
+            say(db, events)
             applied = Applied.LATE if state is CallState.ASSUMED else Applied.CREATED
             return Settled(applied, _balances(db, row))
 
@@ -112,8 +105,8 @@ class SqliteStore(SqliteReading):
             if state is CallState.VOIDED:
                 return Settled(Applied.EXISTS, _balances(db, row))
             nothing = replace(settlement, amounts={}, cost_nanos=0)
-            _settle(db, row, EntryKind.VOID, CallState.VOIDED, nothing, settlement.note or settlement.error or "")
-            _say(db, events)
+            settle_row_of(db, row, EntryKind.VOID, CallState.VOIDED, nothing, settlement.note or settlement.error or "")
+            say(db, events)
             applied = Applied.LATE if state is CallState.ASSUMED else Applied.CREATED
             return Settled(applied, _balances(db, row))
 
@@ -134,7 +127,7 @@ class SqliteStore(SqliteReading):
         found: list[CallRecord] = []
         while True:
             with self._connections.writing() as db:
-                some = _expire(db, now)
+                some = expire_overdue(db, now)
             found += some
             if len(some) < _MAX_EXPIRED_AT_ONCE:
                 return tuple(found)
@@ -143,16 +136,16 @@ class SqliteStore(SqliteReading):
         """See `Store.adjust`."""
         settlement = settlement.record()
         with self._connections.writing() as db:
-            row = _known(db, call_id)
+            row = known_row(db, call_id)
             if row["state"] == CallState.PENDING.value:
                 raise LookupError(call_id)
-            _settle(db, row, EntryKind.ADJUST, CallState.POSTED, settlement, reason)
+            settle_row_of(db, row, EntryKind.ADJUST, CallState.POSTED, settlement, reason)
             return Settled(Applied.CREATED, _balances(db, row))
 
     def announce(self, events: Sequence[Event]) -> None:
         """See `Store.announce`."""
         with self._connections.writing() as db:
-            _say(db, events)
+            say(db, events)
 
     # -- the breaker's state --------------------------------------------------------------------------------------
 
@@ -163,7 +156,7 @@ class SqliteStore(SqliteReading):
             if known is None or not rows.latch_of(known).outranks(latch):
                 db.execute(f"INSERT OR REPLACE INTO latch VALUES ({', '.join('?' * 11)})", rows.latch_row(latch))  # noqa: S608
             db.execute(_BREAKER_CHANGED)
-            _say(db, events)
+            say(db, events)
         self._written += 1
 
     def drop_latch(self, scope_kind: str, scope_id: str, events: Sequence[Event] = ()) -> bool:
@@ -171,7 +164,7 @@ class SqliteStore(SqliteReading):
         with self._connections.writing() as db:
             there = db.execute("DELETE FROM latch WHERE scope_kind = ? AND scope_id = ?", (scope_kind, scope_id)).rowcount
             db.execute(_BREAKER_CHANGED)
-            _say(db, events)
+            say(db, events)
         self._written += 1
         return bool(there)
 
@@ -180,20 +173,44 @@ class SqliteStore(SqliteReading):
         with self._connections.writing() as db:
             db.execute("INSERT OR REPLACE INTO limit_override VALUES (?, ?, ?, ?, ?, ?)", rows.override_row(override))
             db.execute(_BREAKER_CHANGED)
-            _say(db, events)
+            say(db, events)
         self._written += 1
 
 
-def _again(db: sqlite3.Connection, known: Any, call: CallRecord, holds: Sequence[Hold]) -> Reserved:
+def is_known(db: sqlite3.Connection, call: CallRecord, holds: Sequence[Hold]) -> bool:
+    """Whether the same reserve has been entered before.
+
+    Raises:
+        ConflictingEntryError: another one of that id has. AlreadyVoidedError: it was voided, or a void of that id came first.
+    """
+    known = db.execute("SELECT * FROM call WHERE id = ?", (call.id,)).fetchone()
+    if known is None:
+        if db.execute("SELECT 1 FROM tombstone WHERE call_id = ?", (call.id,)).fetchone():
+            raise AlreadyVoidedError(call.id, "a void of this id came first")
+        return False
     if known["holds"] != rows.holds_json(holds) or not rows.call_of(known).same_request(call):
         raise ConflictingEntryError(call.id, "reserved before for something else")
     if known["state"] == CallState.VOIDED.value:
         raise AlreadyVoidedError(call.id)
-    balances = _balances(db, known)
-    return Reserved(Applied.EXISTS, tuple(balances[hold.account.key] for hold in holds))
+    return True
 
 
-def _known(db: sqlite3.Connection, call_id: str) -> Any:
+def enter(
+    db: sqlite3.Connection, call: CallRecord, holds: Sequence[Hold], expires_at: datetime, owner: str, events: Sequence[Event]
+) -> None:
+    """Write a new call, its line and what it sets aside, whatever the limits say."""
+    for hold in holds:
+        if not db.execute(_HOLD, (hold.amount, hold.shown_limit, hold.account.key)).rowcount:
+            balance_of(db, hold)
+            db.execute(_HOLD, (hold.amount, hold.shown_limit, hold.account.key))
+    db.execute(_INSERT_CALL, rows.reserve_row(call, holds, expires_at, owner))
+    moves = [(hold.account.key, hold.amount, 0, 0) for hold in holds]
+    line(db, call.id, EntryKind.PENDING, call.started_at, moves, 0, "")
+    say(db, events)
+
+
+def known_row(db: sqlite3.Connection, call_id: str) -> Any:
+    """The row of a call. KeyError: there is none; AlreadyVoidedError: a void of that id came first."""
     row = db.execute("SELECT * FROM call WHERE id = ?", (call_id,)).fetchone()
     if row is None:
         if db.execute("SELECT 1 FROM tombstone WHERE call_id = ?", (call_id,)).fetchone():
@@ -202,12 +219,12 @@ def _known(db: sqlite3.Connection, call_id: str) -> Any:
     return row
 
 
-def _balance(db: sqlite3.Connection, hold: Hold) -> Balance:
+def balance_of(db: sqlite3.Connection, hold: Hold) -> Balance:
     """The balance of a hold's account, which is opened on first sight."""
     account = hold.account
-    row = db.execute("SELECT posted, pending, assumed FROM account WHERE key = ?", (account.key,)).fetchone()
+    row = db.execute("SELECT posted, pending, assumed, leased FROM account WHERE key = ?", (account.key,)).fetchone()
     if row is not None:
-        return Balance(row[0], row[1], row[2])
+        return Balance(*row)
     start, end = rows.micros(account.window_start), rows.micros(account.window_end)
     db.execute(_INSERT_ACCOUNT, (account.key, account.unit.value, account.title, start, end, hold.shown_limit))
     return Balance()
@@ -217,7 +234,9 @@ def _balances(db: sqlite3.Connection, row: Any) -> Mapping[str, Balance]:
     return accounts_of(db, [key for key, _ in json.loads(row["holds"])])
 
 
-def _settle(db: sqlite3.Connection, row: Any, kind: EntryKind, state: CallState, settlement: Settlement, reason: str) -> None:
+def settle_row_of(
+    db: sqlite3.Connection, row: Any, kind: EntryKind, state: CallState, settlement: Settlement, reason: str
+) -> None:
     """Move every account of the call from what the book said to what the settlement says."""
     before = json.loads(row["amounts"]) if row["amounts"] else {}
     was_pending, was_assumed = row["state"] == CallState.PENDING.value, row["state"] == CallState.ASSUMED.value
@@ -230,17 +249,19 @@ def _settle(db: sqlite3.Connection, row: Any, kind: EntryKind, state: CallState,
         moves.append((key, *move))
     cost = (settlement.cost_nanos or 0) - (row["cost_nanos"] or 0)
     db.execute(_SETTLE_CALL, (*rows.settle_row(state, settlement), row["id"]))
-    _line(db, row["id"], kind, settlement.at, moves, cost, reason)
+    line(db, row["id"], kind, settlement.at, moves, cost, reason)
 
 
-def _line(db: sqlite3.Connection, call_id: str, kind: EntryKind, at: datetime, moves: list[Any], cost: int, reason: str) -> None:
+def line(db: sqlite3.Connection, call_id: str, kind: EntryKind, at: datetime, moves: list[Any], cost: int, reason: str) -> None:
+    """Append to the book."""
     db.execute(_INSERT_ENTRY, rows.storable((call_id, kind.value, rows.micros(at), rows.to_json(moves), cost, reason)))
 
 
-def _expire(db: sqlite3.Connection, now: datetime) -> list[CallRecord]:
+def expire_overdue(db: sqlite3.Connection, now: datetime) -> list[CallRecord]:
     """Settle some overdue holds at their quotes."""
     overdue = db.execute(
-        "SELECT * FROM call WHERE state = 'pending' AND expires_at <= ? ORDER BY expires_at, id LIMIT ?",
+        "SELECT * FROM call WHERE state = 'pending' AND expires_at <= ? AND process NOT IN (SELECT id FROM lease_owner) "
+        "ORDER BY expires_at, id LIMIT ?",
         (rows.micros(now), _MAX_EXPIRED_AT_ONCE),
     ).fetchall()
     found = []
@@ -248,11 +269,12 @@ def _expire(db: sqlite3.Connection, now: datetime) -> list[CallRecord]:
         call = rows.call_of(row)
         amounts = {key: held for key, held in json.loads(row["holds"])}  # noqa: C416
         settlement = replace(assumed_settlement(call, (), now), amounts=amounts)
-        _settle(db, row, EntryKind.EXPIRE, CallState.ASSUMED, settlement, "")
+        settle_row_of(db, row, EntryKind.EXPIRE, CallState.ASSUMED, settlement, "")
         found.append(replace(call, state=CallState.ASSUMED, settlement=settlement))
     return found
 
 
-def _say(db: sqlite3.Connection, events: Sequence[Event]) -> None:
+def say(db: sqlite3.Connection, events: Sequence[Event]) -> None:
+    """Append to the event log."""
     if events:
         db.executemany(event_sql(), [rows.event_row(event) for event in events])

@@ -132,7 +132,8 @@ class Connections:
         # NORMAL loses nothing when the process dies; after a power cut the last transactions may be missing
         connection.execute("PRAGMA synchronous=NORMAL")
         if not tables:
-            script = files("runguard_core.stores").joinpath("sqlite.sql").read_text("utf-8")
+            folder = files("runguard_core.stores")
+            script = "".join([folder.joinpath(name).read_text("utf-8") for name in ("sqlite.sql", "sqlite_leases.sql")])
             stamp = f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'), ('breaker', '0');"  # noqa: S608  a constant of ours
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n{stamp}\nCOMMIT;")
 
@@ -187,14 +188,19 @@ class Connections:
                 self._local.is_together = False
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: committed at the end of the block, rolled back when it raises."""
+    def writing(self, *, durably: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed at the end of the block, rolled back when it raises.
+
+        Args:
+            durably: it is on the disk when the block ends, with everything before it: it survives a power cut.
+        """
         with self.errors():
             connection = self.get()
             if getattr(self._local, "is_together", False):
                 yield connection
                 return
             with self.gate():
+                connection.execute("PRAGMA synchronous=FULL" if durably else "PRAGMA synchronous=NORMAL")
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection

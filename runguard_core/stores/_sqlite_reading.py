@@ -47,7 +47,7 @@ class SqliteReading(AddsUp):
             try:
                 checked = [row[0] for row in db.execute("PRAGMA integrity_check").fetchall()]
                 broken = [Discrepancy("file", text, "ok") for text in checked if text != "ok"]
-                found = discrepancies(self.accounts(), self.entries(), self.calls(CallFilter()))
+                found = discrepancies(self.accounts(), self.entries(), self.calls(CallFilter())) + _lease_discrepancies(db)
             finally:
                 db.execute("ROLLBACK")
         return tuple(broken + found)
@@ -136,9 +136,18 @@ def accounts_of(db: sqlite3.Connection, keys: Iterable[str]) -> Mapping[str, Bal
     """Balances by key; unknown accounts are empty."""
     found = {}
     for key in keys:
-        row = db.execute("SELECT posted, pending, assumed FROM account WHERE key = ?", (key,)).fetchone()
-        found[key] = Balance(row[0], row[1], row[2]) if row is not None else Balance()
+        row = db.execute("SELECT posted, pending, assumed, leased FROM account WHERE key = ?", (key,)).fetchone()
+        found[key] = Balance(*row) if row is not None else Balance()
     return found
+
+
+def _lease_discrepancies(db: sqlite3.Connection) -> list[Discrepancy]:
+    """Accounts whose leased sum is not that of their leases."""
+    found = db.execute(
+        "SELECT account.title, leased, coalesce(sum(rest), 0) AS rests FROM account LEFT JOIN lease ON account_key = account.key "
+        "GROUP BY account.key HAVING leased <> rests"
+    )
+    return [Discrepancy(f"leases of {title}", str(leased), str(rests)) for title, leased, rests in found.fetchall()]
 
 
 def event_sql() -> str:

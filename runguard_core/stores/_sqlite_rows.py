@@ -137,7 +137,7 @@ def settlement_of(row: Any) -> Settlement | None:
 def account_of(row: Any) -> AccountRow:
     """An account from its row."""
     account = Account(row["key"], Unit(row["unit"]), row["title"], instant(row["window_start"]), instant(row["window_end"]))
-    return AccountRow(account, Balance(row["posted"], row["pending"], row["assumed"]), row["shown_limit"])
+    return AccountRow(account, Balance(row["posted"], row["pending"], row["assumed"], row["leased"]), row["shown_limit"])
 
 
 def entry_of(row: Any) -> Entry:

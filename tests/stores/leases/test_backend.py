@@ -1,0 +1,22 @@
+"""Every backend keeps the contract of leases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runguard_core.ledger import LeaseBackend
+from runguard_core.stores._sqlite_leasing import SqliteLeases
+from runguard_core.testing._lease_contract import LeaseBackendContract
+
+
+class TestSqlite(LeaseBackendContract):
+    """The ledger in a file."""
+
+    @pytest.fixture
+    def backend(self, tmp_path: Path) -> Iterator[LeaseBackend]:
+        opened = SqliteLeases(str(tmp_path / "ledger.db"))
+        yield opened
+        opened.close()
