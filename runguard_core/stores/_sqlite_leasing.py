@@ -128,10 +128,7 @@ def _apply(db: sqlite3.Connection, owner_id: str, verbs: Iterable[LeaseVerb], to
     """Write the verbs; what they leave of every lease of the owner, at least 0."""
     change: dict[str, int] = {}
     for verb in verbs:
-        if isinstance(verb, ReserveVerb):
-            moved = _reserve(db, owner_id, verb)
-        else:
-            moved = _settle(db, verb)
+        moved = _reserve(db, owner_id, verb) if isinstance(verb, ReserveVerb) else _settle(db, verb)
         for key, amount in moved.items():
             change[key] = change.get(key, 0) + amount
     touched.update(dict.fromkeys(change))

@@ -25,8 +25,8 @@ from runguard_core.ledger import (
     Owner,
     Refusal,
     ReserveVerb,
-    SettleVerb,
     Settlement,
+    SettleVerb,
     Want,
 )
 from runguard_core.testing._ledger_values import DAY, LATER, SESSION, T0, TURNS, a_call, a_settlement, an_event, holds
@@ -231,7 +231,7 @@ class LeaseBackendContract:
         """Law 3: the reply was lost, so the batch comes again."""
         self.enlisted(backend, day=50, session=50, turns=5)
         call = a_call()
-        verbs = [reserving(call), posting(call, 7)]
+        verbs: list[LeaseVerb] = [reserving(call), posting(call, 7)]
         first = self.settle(backend, 10, verbs, day=43, session=43, turns=4)
         assert self.settle(backend, 10, verbs, day=43, session=43, turns=4) == first
         self.settle(backend, 10, [])
@@ -291,9 +291,8 @@ class LeaseBackendContract:
         """In order, once."""
         self.enlisted(backend)
         call, one, two = a_call(), an_event("1"), an_event("2")
-        verbs: list[LeaseVerb] = [
-            ReserveVerb(call, (), LATER, (one,)), SettleVerb(call.id, Settlement(at=T0, outcome=OutcomeKind.COMPLETED), events=(two,)),
-        ]  # fmt: skip
+        end = Settlement(at=T0, outcome=OutcomeKind.COMPLETED)
+        verbs: list[LeaseVerb] = [ReserveVerb(call, (), LATER, (one,)), SettleVerb(call.id, end, events=(two,))]
         self.settle(backend, 1, verbs)
         self.settle(backend, 1, verbs)
         assert backend.events() == (one, two)
@@ -350,7 +349,7 @@ class LeaseBackendContract:
         """The offset says so."""
         self.enlisted(backend, day=50)
         call = a_call()
-        verbs = [reserving(call, some=[Hold(DAY, 10, 100, 100)]), posting(call, 7)]
+        verbs: list[LeaseVerb] = [reserving(call, some=[Hold(DAY, 10, 100, 100)]), posting(call, 7)]
         self.settle(backend, 8, verbs, day=ALL)
         backend.recover("one", 8, [reserving(a_call(), some=[Hold(DAY, 10, 100, 100)])], is_lost=False, now=T0)
         assert self.day(backend) == Balance(7)
