@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from runguard_core import CallFilter, Guard
 from runguard_core.ledger import CallState
+from tests.servers.fixtures import postgres_server, postgres_url, started_servers, valkey_server, valkey_url  # noqa: F401
 
 os.environ["LANGSMITH_TRACING"] = "false"
 os.environ["COLUMNS"] = "100"  # read when the command line is imported; the workers of pytest-xdist say 80
