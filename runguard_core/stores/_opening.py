@@ -13,11 +13,11 @@ from runguard_core.ledger import Store
 from runguard_core.stores._memory import MemoryStore
 from runguard_core.stores._sqlite import SqliteStore
 
-_SCHEMES = "memory:// or sqlite:///FILE"
+_SCHEMES = "memory://, sqlite:///FILE or postgresql://HOST/DATABASE?schema=NAME"
 
 
 def open_store(url: str) -> Store:
-    """The store that a URL names: "memory://", "sqlite:///relative.db", "sqlite:////absolute.db".
+    """The store that a URL names: "memory://", "sqlite:///relative.db", "sqlite:////absolute.db", "postgresql://...?schema=NAME".
 
     Raises:
         StoreUnavailableError: another scheme, or a file that cannot be opened.
@@ -27,10 +27,21 @@ def open_store(url: str) -> Store:
     scheme, colon, rest = url.partition("://")
     if scheme == "sqlite" and colon and rest.startswith("/") and len(rest) > 1:
         return SqliteStore(rest[1:])
-    if scheme in {"redis", "rediss", "valkey", "postgres", "postgresql"}:
+    if scheme in {"postgres", "postgresql"}:
+        return _postgres(url)
+    if scheme in {"redis", "rediss", "valkey"}:
         raise StoreUnavailableError(url, f"{scheme} is not in this version", f"use {_SCHEMES}")
     hint = f"; for a file: sqlite:///{Path(url).absolute()}" if not colon else ""
     raise StoreUnavailableError(url, "not the URL of a store", f"expected {_SCHEMES}{hint}")
+
+
+def _postgres(url: str) -> Store:
+    try:
+        from runguard_core.stores.postgres import PostgresStore  # noqa: PLC0415  its driver is an extra
+    except ImportError as error:
+        shown = f"{url.partition(':')[0]}://"
+        raise StoreUnavailableError(shown, f"needs psycopg ({error})", "pip install 'runguard-core[postgres]'") from None
+    return PostgresStore(url)
 
 
 def state_directory() -> Path:
