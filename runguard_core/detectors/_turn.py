@@ -165,7 +165,7 @@ class Turn:
     def end(self, outcome: Outcome) -> None:
         """It has ended."""
         self.is_ended, usage = True, outcome.usage
-        if usage is not None and usage.input_tokens and outcome.usage_complete and not outcome.from_cache:
+        if usage is not None and usage.input_tokens and outcome.usage_complete and not outcome.from_cache and usage.is_sound:
             self.tokens = self.counted_tokens = usage.input_tokens
             self.is_measured = True
         if outcome.kind is _COMPLETED and outcome.error is None:

@@ -9,6 +9,7 @@ from runguard_core.calls import Call, ModelCall
 from runguard_core.errors import UnknownModelError
 from runguard_core.guard._rules import QuoteMode, Rules
 from runguard_core.ledger import Unit
+from runguard_core.money import MAX_AMOUNT
 from runguard_core.prices import Learned, Lesson, Quote, Rates, quote_bound, quote_expected
 from runguard_core.values import value
 
@@ -52,9 +53,9 @@ def price_tool_call(rules: Rules, name: str) -> Priced:
 
 def asked_by(call: Call, quote: Quote, *, is_new_turn: bool) -> dict[Unit, int]:
     """What a call asks of budgets, by unit; units that are not there are not touched."""
-    nanos = quote.nanos or 0
+    nanos = min(quote.nanos or 0, MAX_AMOUNT)
     if isinstance(call, ModelCall):
-        asked = {_USD: nanos, _TOKENS: quote.input_tokens + quote.output_tokens, _CALLS: 1, _SECONDS: 1}
+        asked = {_USD: nanos, _TOKENS: min(quote.input_tokens + quote.output_tokens, MAX_AMOUNT), _CALLS: 1, _SECONDS: 1}
         if is_new_turn:
             asked[_TURNS] = 1
         return asked

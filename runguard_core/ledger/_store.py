@@ -9,7 +9,8 @@ Laws, checked by one contract suite and one state machine for every store:
 5. `post` records the full actual amount, also above the hold.
 6. A hold past its deadline is posted at its quote as ASSUMED; nothing is handed back silently.
 7. `void` of an unknown id leaves a tombstone: a reserve of that id that arrives later is refused with `AlreadyVoidedError`.
-8. What one process wrote, the next one reads: spend, latches, overrides and events survive a restart (durable stores).
+8. An amount is an `int` in 0 .. 2**62; anything else is `InvalidAmountError` before anything is written.
+9. What one process wrote, the next one reads: spend, latches, overrides and events survive a restart (durable stores).
 """
 
 from __future__ import annotations

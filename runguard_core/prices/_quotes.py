@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runguard_core.calls import ModelCall
-from runguard_core.money import ceil_div
+from runguard_core.money import MAX_AMOUNT, ceil_div
 from runguard_core.prices._learning import FRAMING_TOKENS, REQUEST_TOKENS, Lesson
 from runguard_core.prices._rates import Rates
 from runguard_core.values import value
@@ -88,4 +88,4 @@ def _dearest(call: ModelCall, rates: Rates, tokens: int, output: int) -> int:
     request = ceil_div(chosen.base.per_request, _MTOK * chosen.base.scale)
     input_nanos = tokens * chosen.input_ceiling()
     output_rate = max(chosen.dearest("output_tokens"), 0)
-    return ceil_div(input_nanos + output * output_rate, _MTOK) + request
+    return min(ceil_div(input_nanos + output * output_rate, _MTOK) + request, MAX_AMOUNT)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from runguard_core.money import MAX_AMOUNT
 from runguard_core.usage import USAGE_FIELDS, Usage
 
 #: Coefficients count nano-USD per million tokens, times the table's own scale where a price has more digits.
@@ -31,7 +32,7 @@ class RateTable:
     scale: int = 1
 
     def total(self, usage: Usage) -> int:
-        """The charge in nano-USD, rounded up once."""
+        """The charge in nano-USD, rounded up once; at most what an account can hold."""
         c = self.coefficients
         total = self.per_request + c[0] * usage.input_tokens + c[1] * usage.output_tokens
         if usage.cache_read_input_tokens:
@@ -45,7 +46,7 @@ class RateTable:
             total += c[8] * usage.output_audio_tokens
         if usage.input_image_tokens or usage.output_image_tokens or usage.web_search_count:
             total += c[9] * usage.input_image_tokens + c[10] * usage.output_image_tokens + c[11] * usage.web_search_count
-        return -(-total // (self.scale * TOKENS_PER_PRICE))
+        return min(-(-total // (self.scale * TOKENS_PER_PRICE)), MAX_AMOUNT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class Rates:
             return self.by_service_tier[service_tier].plain(input_tokens, output_tokens)
         table = self.table(input_tokens) if self.tiers else self.base
         total = table.per_request + table.coefficients[0] * input_tokens + table.coefficients[1] * output_tokens
-        return -(-total // (table.scale * TOKENS_PER_PRICE))
+        return min(-(-total // (table.scale * TOKENS_PER_PRICE)), MAX_AMOUNT)
 
     def table(self, input_tokens: int) -> RateTable:
         """The table that holds for a prompt of this size: crossing a tier's start reprices all tokens."""

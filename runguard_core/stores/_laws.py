@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from runguard_core.calls import Certainty, OutcomeKind
+from runguard_core.errors import InvalidAmountError
 from runguard_core.ledger import (
     AccountRow,
     Balance,
@@ -18,8 +19,33 @@ from runguard_core.ledger import (
     Entry,
     Hold,
     Settlement,
+    SettlementOrDraft,
     fold,
 )
+from runguard_core.money import MAX_AMOUNT, check_amount
+
+
+def check_asked(call: CallOrDraft, holds: Sequence[Hold]) -> None:
+    """Whether every amount of a reserve is one: a NaN, a fraction or a wrapped number in the book would silence every limit.
+
+    Raises:
+        InvalidAmountError: an amount is no `int` (no bool) in 0 .. 2**62; nothing has been written.
+    """
+    for hold in holds:
+        amount = hold.amount
+        if type(amount) is not int or not 0 <= amount <= MAX_AMOUNT:
+            raise InvalidAmountError(amount, f"a whole number between 0 and 2**62 for {hold.account.title or hold.account.key}")
+    if call.quote_nanos is not None:
+        check_amount(call.quote_nanos)
+
+
+def check_spent(settlement: SettlementOrDraft) -> None:
+    """Whether every amount of a settlement is one; as `check_asked`."""
+    for key, amount in settlement.amounts.items():
+        if type(amount) is not int or not 0 <= amount <= MAX_AMOUNT:
+            raise InvalidAmountError(amount, f"a whole number between 0 and 2**62 for {key}")
+    if settlement.cost_nanos is not None:
+        check_amount(settlement.cost_nanos)
 
 
 def assumed_settlement(call: CallRecord, holds: Sequence[Hold], at: datetime) -> Settlement:

@@ -29,8 +29,9 @@ from runguard_core.ledger import (
     SettlementOrDraft,
     Tell,
 )
+from runguard_core.money import check_amount
 from runguard_core.stores._adding_up import AddsUp
-from runguard_core.stores._laws import assumed_settlement, discrepancies, matches
+from runguard_core.stores._laws import assumed_settlement, check_asked, check_spent, discrepancies, matches
 from runguard_core.stores._memory_rows import KeptAccount, KeptCall, Line, call_of, entry_of
 
 _PENDING, _POSTED, _VOIDED, _ASSUMED = CallState.PENDING, CallState.POSTED, CallState.VOIDED, CallState.ASSUMED
@@ -61,6 +62,7 @@ class MemoryStore(AddsUp):
         self, call: CallOrDraft, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
     ) -> Reserved | Refusal:
         """See `Store.reserve`."""
+        check_asked(call, holds)
         call_id = call.id
         with self._lock:
             if call_id in self._calls:
@@ -101,6 +103,7 @@ class MemoryStore(AddsUp):
 
     def post(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.post`."""
+        check_spent(settlement)
         with self._lock:
             known = self._calls[call_id] if call_id in self._calls else self._unknown(call_id)
             was = known.state
@@ -166,6 +169,7 @@ class MemoryStore(AddsUp):
 
     def adjust(self, call_id: str, settlement: SettlementOrDraft, reason: str) -> Settled:
         """See `Store.adjust`."""
+        check_spent(settlement)
         with self._lock:
             known = self._calls[call_id] if call_id in self._calls else self._unknown(call_id)
             if known.state is CallState.PENDING:
@@ -273,6 +277,7 @@ class MemoryStore(AddsUp):
 
     def put_override(self, override: LimitOverride, events: Sequence[Event] = ()) -> None:
         """See `Store.put_override`."""
+        check_amount(override.limit)
         with self._lock:
             self._overrides = {**self._overrides, override.account_key: override}
             self._events.extend(events)

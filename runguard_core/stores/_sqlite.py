@@ -28,8 +28,9 @@ from runguard_core.ledger import (
     Settlement,
     SettlementOrDraft,
 )
+from runguard_core.money import check_amount
 from runguard_core.stores import _sqlite_rows as rows
-from runguard_core.stores._laws import assumed_settlement
+from runguard_core.stores._laws import assumed_settlement, check_asked, check_spent
 from runguard_core.stores._sqlite_reading import SqliteReading, accounts_of, event_sql
 
 _INSERT_CALL = f"INSERT INTO call ({', '.join(rows.RESERVE_COLUMNS)}) VALUES ({', '.join('?' * len(rows.RESERVE_COLUMNS))})"  # noqa: S608
@@ -56,6 +57,7 @@ class SqliteStore(SqliteReading):
         self, call: CallOrDraft, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
     ) -> Reserved | Refusal:
         """See `Store.reserve`."""
+        check_asked(call, holds)
         call = call.record()
         with self._connections.writing() as db:
             if is_known(db, call, holds):
@@ -74,6 +76,7 @@ class SqliteStore(SqliteReading):
 
     def post(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.post`."""
+        check_spent(settlement)
         settlement = settlement.record()
         with self._connections.writing() as db:
             row = known_row(db, call_id)
@@ -134,6 +137,7 @@ class SqliteStore(SqliteReading):
 
     def adjust(self, call_id: str, settlement: SettlementOrDraft, reason: str) -> Settled:
         """See `Store.adjust`."""
+        check_spent(settlement)
         settlement = settlement.record()
         with self._connections.writing() as db:
             row = known_row(db, call_id)
@@ -170,6 +174,7 @@ class SqliteStore(SqliteReading):
 
     def put_override(self, override: LimitOverride, events: Sequence[Event] = ()) -> None:
         """See `Store.put_override`."""
+        check_amount(override.limit)
         with self._connections.writing() as db:
             db.execute("INSERT OR REPLACE INTO limit_override VALUES (?, ?, ?, ?, ?, ?)", rows.override_row(override))
             db.execute(_BREAKER_CHANGED)

@@ -31,17 +31,13 @@ from runguard_core.ledger import (
     Store,
     Unit,
 )
+from runguard_core.testing._contract_hostile import HostileContract
 from runguard_core.testing._ledger_values import DAY, LATER, SESSION, T0, TURNS, a_call, a_settlement, an_event, holds
 from runguard_core.testing._totals_contract import TotalsContract, assert_totals_are_true
 
 
-class StoreContract(TotalsContract):
+class StoreContract(TotalsContract, HostileContract):
     """What must hold for every store; see the laws in `runguard_core.ledger._store`."""
-
-    @pytest.fixture
-    def store(self) -> Iterator[Store]:
-        """An empty store."""
-        raise NotImplementedError
 
     @pytest.fixture(autouse=True)
     def _balanced(self, store: Store) -> Iterator[None]:
