@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +18,7 @@ from runguard_core.guard._turning import end_turn
 from runguard_core.ledger import Applied, Event, Hold, Settlement, SettlementDraft
 from runguard_core.prices import Quote, Rates
 from runguard_core.usage import Usage
+from runguard_core.wire import without_credentials
 
 if TYPE_CHECKING:
     from runguard_core.guard._candidate import Candidate
@@ -103,6 +105,8 @@ class Reservation:
         if it is None:
             return
         try:
+            if outcome.error is not None:
+                outcome = replace(outcome, error=without_credentials(outcome.error))
             self._close(it, outcome)
         except Exception:  # noqa: BLE001  settling is observing, and observing never raises
             _log.exception("RunGuard could not settle call %s; its hold will be charged at the quote", self.call_id)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runguard_core import Messages, OutcomeKind, Usage, read_answer, read_chunks, read_error, read_prompt, read_usage
+from runguard_core.wire import without_credentials
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"q": 1}'}}
 
@@ -182,3 +183,20 @@ def test_messages_of_a_framework_are_measured_once() -> None:
     batch[0].content = "hello"
     assert read_prompt(batch, messages=messages).parts[0].chars == 5
     assert len(made) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("AuthenticationError: Incorrect API key provided: sk-proj-abc123DEF456.", "AuthenticationError: Incorrect API key provided: [credential]"),
+        ("400 for url 'https://google.com/v1beta/m:generate?alt=sse&key=AIzaSyA1234567&x=1'", "400 for url 'https://google.com/v1beta/m:generate?alt=sse&[credential]&x=1'"),
+        ("headers {'Authorization': 'Bearer abc.def-1', 'x-api-key': 'zz9'}", "headers {'[credential]', '[credential]'}"),
+        ("proxy http://user:pa55@proxy:8080 refused", "proxy http://[credential]@proxy:8080 refused"),
+        ("redis://:hunter2@cache:6379/0", "redis://[credential]@cache:6379/0"),
+        ("missing key: model; unexpected token: <; a basic mistake; the bearer of news", None),
+        ("KeyError: 'password'; at https://docs/x?page=2 task-abcdefghijk", None),
+    ],
+)  # fmt: skip
+def test_credentials_in_the_text_of_an_error_are_taken_out(text: str, kept: str | None) -> None:
+    """Wherever they stand, and nothing else."""
+    assert without_credentials(text) == (text if kept is None else kept)
