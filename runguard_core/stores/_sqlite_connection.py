@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-from runguard_core.errors import StoreError, StoreSchemaError, StoreUnavailableError
+from runguard_core.errors import RunguardError, StoreSchemaError, StoreUnavailableError
 
 try:
     import fcntl
@@ -222,10 +222,12 @@ class Connections:
         """The one place where the driver's errors become ours."""
         try:
             yield
-        except StoreError:
+        except RunguardError:
             raise
         except sqlite3.Error as error:
             raise self._explained(error) from error
+        except ValueError as error:  # a page of nothing where a row was: SQLite hands it over as if it were one
+            raise self._explained(sqlite3.DatabaseError(f"malformed row: {error}")) from error
         except OSError as error:
             way = "choose a place that can be written (store = ...), or free some space"
             raise StoreUnavailableError(self.path, f"{type(error).__name__}: {error.strerror or error}", way) from error
