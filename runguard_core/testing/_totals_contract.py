@@ -15,8 +15,9 @@ from runguard_core.usage import Usage
 ALL = CallFilter()
 #: Every kind of key: none, what many share, what a run has, what only a call has, several at once.
 KEYS: tuple[tuple[str, ...], ...] = (
-    (), ("app",), ("feature",), ("team", "owner"), ("agent", "model"), ("tool",), ("provider", "kind"), ("quarter_hour",), ("release",),
-    ("k",), ("tag:k", "quarter_hour"), ("user",), ("session",), ("run", "agent"), ("conversation", "model"), ("turn",), ("instance",),
+    (), ("app",), ("feature",), ("team", "owner"), ("agent", "model"), ("tool",), ("provider", "kind"), ("quarter_hour",),
+    ("release",), ("k",), ("tag:k", "quarter_hour"), ("user",), ("session",), ("run", "agent"), ("conversation", "model"),
+    ("turn",), ("instance",),
 )  # fmt: skip
 
 

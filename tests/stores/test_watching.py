@@ -246,14 +246,13 @@ def test_a_fault_of_ours_does_not_end_the_thread(server: Server) -> None:
 
 
 def test_the_thread_ends_with_close_and_with_the_store() -> None:
-    names = lambda: [t for t in threading.enumerate() if t.name == "runguard-watch"]  # noqa: E731
-    before = len(names())
     watch = Watch(lambda: 1, dict, dict, place="x")
     watch.latches()
-    assert len(names()) == before + 1
+    thread = watch._thread
+    assert thread is not None and thread.is_alive()
     watch.close()
     watch.close()
-    assert len(names()) == before
+    assert not thread.is_alive()
     assert watch.latches() == {}, "asking afterwards still answers, by reading"
     forgotten = Watch(lambda: 1, dict, dict, place="x", every_seconds=0.001)
     forgotten.latches()
