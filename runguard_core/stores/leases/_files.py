@@ -1,0 +1,155 @@
+"""Files of leases: a journal that outlives its process, what is left of somebody else's, and words that processes share.
+
+A journal is mapped into memory: what is written there is the kernel's the moment it is written, and survives `kill -9`. It is
+locked with `lockf`, which ends with the process and is not inherited by a fork; closing *any* descriptor of the file in this
+process ends it too, so nobody here may open a journal of this process a second time (`_mine`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import stat
+import struct
+from enum import Enum
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - leases need POSIX; without them the store is plain
+    fcntl = None  # type: ignore[assignment]  # a module or nothing
+
+WORD_COUNT = 512
+_WORD_BYTES = struct.calcsize("q")
+#: Longest journal that is read: a longer file is none of ours.
+MOST_JOURNAL_BYTES = 1 << 28
+#: Journals of this process, by path: no other descriptor of them may be opened here.
+_mine: set[str] = set()
+
+
+class Whose(Enum):
+    """Why a journal cannot be taken over."""
+
+    HELD = "its process lives"
+    MISSING = "there is no such file"
+    FOREIGN = "it is not a private file of this user"
+
+
+class JournalFile:
+    """This process's journal.
+
+    Attributes:
+        path: where it is.
+        memory: its bytes, writable.
+    """
+
+    def __init__(self, path: str, descriptor: int, size_bytes: int) -> None:
+        """Made by `create_journal`."""
+        self.path, self._descriptor = path, descriptor
+        self.memory = mmap.mmap(descriptor, size_bytes)
+
+    def close(self) -> None:
+        """Let go of the file and its lock; what is in it stays."""
+        self.memory.close()
+        os.close(self._descriptor)
+        _mine.discard(self.path)
+
+    def remove(self) -> None:
+        """Close it, and delete it: everything in it is in the book."""
+        with contextlib.suppress(FileNotFoundError):
+            Path(self.path).unlink()
+        self.close()
+
+
+def create_journal(path: str, size_bytes: int) -> JournalFile:
+    """See `Host.create_journal`. All of it is allocated now: a full disk is an error here, never a signal later."""
+    if fcntl is None:  # type: ignore[unreachable,unused-ignore]  # pragma: no cover - see above
+        raise OSError("leases need POSIX locks")  # type: ignore[unreachable,unused-ignore]
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size_bytes)
+        else:  # pragma: no cover - macOS: writing is allocating
+            os.write(descriptor, bytes(size_bytes))
+        made = JournalFile(path, descriptor, size_bytes)
+    except BaseException:
+        os.close(descriptor)
+        Path(path).unlink()
+        raise
+    _mine.add(path)
+    return made
+
+
+class Remains:
+    """A journal whose process is gone, locked for us.
+
+    Attributes:
+        content: every byte of it.
+    """
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        """Read it."""
+        self._path, self._descriptor = path, descriptor
+        self.content = os.pread(descriptor, min(os.fstat(descriptor).st_size, MOST_JOURNAL_BYTES), 0)
+
+    def remove(self) -> None:
+        """It is in the book."""
+        with contextlib.suppress(OSError):
+            Path(self._path).unlink()
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
+
+
+def claim(path: str) -> Remains | Whose:
+    """See `Host.claim`."""
+    if path in _mine:
+        return Whose.HELD
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return Whose.MISSING
+    except OSError:
+        return Whose.FOREIGN
+    try:
+        if not _is_private(os.fstat(descriptor)):
+            os.close(descriptor)
+            return Whose.FOREIGN
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return Remains(path, descriptor)
+    except (BlockingIOError, PermissionError):
+        os.close(descriptor)
+        return Whose.HELD
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _is_private(found: os.stat_result) -> bool:
+    mine = found.st_uid == os.geteuid()
+    return stat.S_ISREG(found.st_mode) and mine and not found.st_mode & 0o077 and found.st_size <= MOST_JOURNAL_BYTES
+
+
+def open_words(path: str) -> memoryview:
+    """See `Host.open_words`."""
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(descriptor).st_size < WORD_COUNT * _WORD_BYTES:
+            os.ftruncate(descriptor, WORD_COUNT * _WORD_BYTES)
+        return memoryview(mmap.mmap(descriptor, WORD_COUNT * _WORD_BYTES)).cast("q")
+    finally:
+        os.close(descriptor)
+
+
+def _forget_journals() -> None:
+    """The child of a fork has none: its parent's locks are not its own."""
+    _mine.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_journals)

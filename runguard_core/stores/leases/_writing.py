@@ -1,0 +1,236 @@
+"""What a journal's records say, as text: one JSON array a verb.
+
+What repeats (who calls, what is called, which accounts) is defined once a segment, in the record that uses it first, and is a
+number from then on. Written by hand where it is written for every call: `json.dumps` costs three times as much.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any
+
+from runguard_core.attribution import Attribution
+from runguard_core.calls import CallKind
+from runguard_core.ledger import CallDraft, CallOrDraft, CallRecord, Event, SettlementDraft, SettlementOrDraft
+from runguard_core.stores.leases._slices import Slice
+from runguard_core.usage import USAGE_FIELDS, Usage
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+POST, VOID, ASSUME = 0, 1, 2
+#: A record that says nothing: it moves the journal's end, so that what is given back has a place of its own.
+MARK = b"[]"
+_MOST_NAMES = 8192
+
+
+class Names:
+    """What has a number in the present segment.
+
+    A definition is known once the record that carries it has been kept: `fresh` are those of the record being written.
+    """
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._who: dict[int, tuple[Attribution, int]] = {}
+        self._what: dict[tuple[Any, ...], int] = {}
+        self._chains: dict[tuple[Slice, ...], int] = {}
+        self._slices: dict[Slice, int] = {}
+        self._last = 0
+        self.fresh: list[tuple[Any, ...]] = []
+
+    def forget(self) -> None:
+        """A new segment begins."""
+        for names in (self._who, self._what, self._chains, self._slices):
+            names.clear()  # type: ignore[attr-defined]
+        self._last, self.fresh = 0, []
+
+    def keep(self) -> None:
+        """The record with the fresh definitions is in the journal."""
+        for kind, thing, number, _ in self.fresh:
+            if kind == "w":
+                self._who[id(thing)] = (thing, number)
+            elif kind == "m":
+                self._what[thing] = number
+            elif kind == "a":
+                self._slices[thing] = number
+            else:
+                self._chains[thing] = number
+        self.fresh = []
+        if self._last > _MOST_NAMES:
+            self._who.clear()
+            self._what.clear()
+
+    def who(self, who: Attribution) -> int:
+        """The number of an attribution. Callers hand in the same object again and again."""
+        known = self._who.get(id(who))
+        if known is not None and known[0] is who:
+            return known[1]
+        *plain, tags = [getattr(who, name) for name in Attribution.__slots__]  # type: ignore[attr-defined]
+        return self._define("w", who, [*plain, tags])
+
+    def what(self, *said: Any) -> int:
+        """The number of what is called: kind, name, provider, account, key, policy, and whether it is a bound, unverified."""
+        return self._what.get(said) or self._define("m", said, said)
+
+    def chain(self, touched: tuple[Slice, ...]) -> int:
+        """The number of a call's accounts, in order."""
+        known = self._chains.get(touched)
+        if known is not None:
+            return known
+        numbers = [self._slices.get(one) or self._define("a", one, _account(one)) for one in touched]
+        return self._define("c", touched, numbers)
+
+    def drop(self, changed: set[Slice]) -> None:
+        """What is to be said of these accounts has changed, or they are not used any more."""
+        for one in changed:
+            self._slices.pop(one, None)
+        for touched in [touched for touched in self._chains if not changed.isdisjoint(touched)]:
+            del self._chains[touched]
+
+    def _define(self, kind: str, thing: Any, said: Any) -> int:
+        self._last += 1
+        self.fresh.append((kind, thing, self._last, said))
+        return self._last
+
+
+def _account(one: Slice) -> list[Any]:
+    account = one.account
+    start, end = account.window_start, account.window_end
+    return [
+        account.key,
+        account.unit.value,
+        account.title,
+        micros(start) if start else None,
+        micros(end) if end else None,
+        one.shown,
+    ]
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970, exact."""
+    return (at - EPOCH) // MICROSECOND
+
+
+def record(text: str, names: Names) -> bytes:
+    """The bytes of a record: the verb, with the definitions it is the first to use."""
+    if names.fresh:
+        defined = json.dumps([[kind, number, said] for kind, _, number, said in names.fresh])
+        text = f'{{"d":{defined},"v":{text}}}'
+    return text.encode("ascii")
+
+
+def reserve_text(
+    names: Names, call: CallOrDraft, touched: tuple[Slice, ...], amounts: list[int], expires_at: datetime, events: Sequence[Event]
+) -> str:
+    """A reserve."""
+    who, chain = names.who(call.who), names.chain(touched)
+    kind, name, provider, account, key, most, parts = _draft(call) if type(call) is CallDraft else _call(call)  # type: ignore[arg-type]
+    what = names.what(kind, name, provider, account, key, call.policy_hash, call.quote_is_bound, call.unverified, most)
+    quote, signature = call.quote_nanos, call.signature
+    turn, loop = (call.turn, call.loop) if type(call) is CallDraft else (call.who.turn, call.who.loop)
+    return (
+        f'["r",{quoted(call.id)},{who},{what},{chain},{amounts},{micros(call.started_at)},{micros(expires_at)},'
+        f"{'null' if quote is None else quote},{turn or 'null'},{loop or 'null'},"
+        f"{'null' if signature is None else quoted(signature)},{_parts(parts) if parts else '[]'},"
+        f"{_events(events) if events else '[]'}]"
+    )
+
+
+def _draft(call: CallDraft) -> tuple[Any, ...]:
+    what = call.call
+    if isinstance(what, str):
+        return (CallKind.TOOL.value, what, None, None, None, None, ())
+    return ("model", what.model, what.provider, what.account, what.key_fingerprint, what.max_output_tokens, what.parts)
+
+
+def _call(call: CallRecord) -> tuple[Any, ...]:
+    return (call.kind.value, call.name, call.provider, call.account, call.key_fingerprint, call.max_output_tokens, call.parts)
+
+
+def _parts(parts: Sequence[Any]) -> str:
+    said = [f"[{quoted(part.origin)},{part.chars},{part.message_count},{part.new_chars}]" for part in parts]
+    return f"[{','.join(said)}]"
+
+
+def _events(events: Sequence[Event]) -> str:
+    return json.dumps(
+        [
+            [
+                e.id,
+                e.kind,
+                micros(e.at),
+                e.severity,
+                e.message,
+                e.app,
+                e.session,
+                e.run,
+                e.agent,
+                e.feature,
+                e.call_id,
+                dict(e.facts),
+            ]
+            for e in events
+        ],
+        default=str,
+    )
+
+
+def settle_text(
+    names: Names, verb: int, call_id: str, touched: tuple[Slice, ...], settlement: SettlementOrDraft, events: Sequence[Event]
+) -> str:
+    """A post, a void, or an assumption."""
+    cost, usage, amounts = settlement.cost_nanos, settlement.usage, settlement.amounts
+    rest = _rest_of_draft(settlement) if type(settlement) is SettlementDraft else _rest(settlement.record())
+    seconds = settlement.duration_seconds
+    outcome = settlement.outcome.kind if type(settlement) is SettlementDraft else settlement.record().outcome
+    chain = names.chain(touched)
+    return (
+        f'["s",{verb},{quoted(call_id)},{chain},{micros(settlement.at)},"{outcome.value}",{_amounts(amounts, touched)},'
+        f'{"null" if cost is None else cost},"{settlement.certainty.value}",{"null" if usage is None else _usage(usage)},'
+        f"{_seconds(seconds)},{rest},{_events(events) if events else '[]'}]"
+    )
+
+
+def _seconds(seconds: float | None) -> str:
+    """A number that JSON has: neither NaN nor infinite."""
+    return repr(seconds) if seconds is not None and -1e18 < seconds < 1e18 else "null"
+
+
+def _amounts(amounts: Mapping[str, int], touched: tuple[Slice, ...]) -> str:
+    """As a list, in the order of the accounts, where it speaks of exactly those."""
+    if len(amounts) == len(touched):
+        try:
+            return str([amounts[one.key] for one in touched])
+        except KeyError:
+            pass
+    return json.dumps(dict(amounts))
+
+
+def _usage(usage: Usage) -> str:
+    if usage.cache_read_input_tokens or usage.cache_creation_input_tokens or usage.reasoning_output_tokens:
+        return str([getattr(usage, name) for name in USAGE_FIELDS])
+    rest = usage.input_audio_tokens or usage.output_audio_tokens or usage.input_image_tokens or usage.output_image_tokens
+    if rest or usage.web_search_count or usage.cache_creation_1h_input_tokens or usage.cache_audio_read_tokens:
+        return str([getattr(usage, name) for name in USAGE_FIELDS])
+    return f"[{usage.input_tokens},{usage.output_tokens}]"
+
+
+def _rest_of_draft(it: SettlementDraft) -> str:
+    out = it.outcome
+    if out.error is None and not out.from_cache and not out.tool_names and out.output_text_hash is None and it.note is None:
+        model, request = out.model, out.provider_request_id
+        if out.attempt_count is None and not out.output_chars and out.error_status is None:
+            return f"[{'null' if model is None else quoted(model)},{'null' if request is None else quoted(request)}]"
+    return _rest(it.record())
+
+
+def _rest(it: Any) -> str:
+    """What most settlements leave empty."""
+    said = [
+        it.model_answered, it.provider_request_id, it.error, it.error_status, it.attempt_count, it.from_cache, it.tool_names,
+        it.result_hash, it.result_chars, it.note,
+    ]  # fmt: skip
+    return json.dumps(said)
