@@ -108,7 +108,7 @@ class Keeper:
                 _log.warning("RunGuard cannot write to its store, and keeps what happens in its journal: %s", error)
             self._is_away = True
             return False
-        except Exception:
+        except Exception:  # noqa: BLE001  the thread must live: what happened is in the journal
             _log.exception("RunGuard could not write what happened to its store; it stays in its journal")
             return False
         self._is_away = False

@@ -13,7 +13,8 @@ from pathlib import Path
 from runguard_core.errors import LeaseLostError, LedgerError, StoreError
 from runguard_core.ids import new_id
 from runguard_core.ledger import Hold, LeaseBackend, Owner
-from runguard_core.stores.leases._holdings import Batch, Happened, Holdings, Seen
+from runguard_core.stores.leases._happened import Batch, Happened, Seen
+from runguard_core.stores.leases._holdings import Holdings
 from runguard_core.stores.leases._host import Host
 from runguard_core.stores.leases._recovering import recover_the_dead
 from runguard_core.stores.leases._segments import Journal

@@ -1,4 +1,4 @@
-"""A journal's records back to verbs. Nothing in a journal is believed: whatever is not exactly what was written ends the reading."""
+"""A journal's records back to verbs. Nothing in it is believed: whatever is not exactly what was written ends the reading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runguard_core.calls import CallKind, Certainty, OutcomeKind, PromptPart
 from runguard_core.ledger import Account, CallRecord, Event, Hold, LeaseVerb, ReserveVerb, Settlement, SettleVerb, Unit
 from runguard_core.money import MAX_AMOUNT
 from runguard_core.stores.leases._segments import records
-from runguard_core.stores.leases._writing import ASSUME, EPOCH, MICROSECOND, VOID
+from runguard_core.stores.leases._writing import ASSUME, EPOCH, MICROSECOND, VOID, WHO
 from runguard_core.usage import USAGE_FIELDS, Usage
 
 
@@ -42,7 +42,8 @@ def read_journal(content: bytes, applied: int) -> Journaled:
     base, found = records(content)
     if base is None:
         return Journaled(applied, (), is_sound=False)
-    reader, verbs, end = _Reader(), [], base
+    reader, end = _Reader(), base
+    verbs: list[LeaseVerb] = []
     for payload, after in found:
         try:
             verb = reader.read(payload)
@@ -77,7 +78,8 @@ class _Reader:
     def _define(self, kind: str, number: int, said: list[Any]) -> None:
         if kind == "w":
             *plain, tags = said
-            self._who[number] = Attribution(*plain, tuple([(_text(key), _text(value)) for key, value in tags]))
+            pairs = tuple([(_text(key), _text(value)) for key, value in tags])
+            self._who[number] = Attribution(**dict(zip(WHO, [*plain, pairs], strict=True)))
         elif kind == "m":
             self._what[number] = said
         elif kind == "a":

@@ -11,7 +11,7 @@ from typing import TypeVar
 from runguard_core.errors import LedgerError
 from runguard_core.ids import new_id
 from runguard_core.ledger import Balance, LeaseBackend, LeaseVerb, ReserveVerb
-from runguard_core.stores.leases._holdings import Batch
+from runguard_core.stores.leases._happened import Batch
 
 _log = logging.getLogger("runguard")
 T = TypeVar("T")

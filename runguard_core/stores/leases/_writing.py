@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
@@ -21,6 +22,8 @@ from runguard_core.usage import USAGE_FIELDS, Usage
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 POST, VOID, ASSUME = 0, 1, 2
+#: Fields of an attribution, the tags last.
+WHO = tuple([field.name for field in fields(Attribution)])
 #: A record that says nothing: it moves the journal's end, so that what is given back has a place of its own.
 MARK = b"[]"
 _MOST_NAMES = 8192
@@ -44,7 +47,7 @@ class Names:
     def forget(self) -> None:
         """A new segment begins."""
         for names in (self._who, self._what, self._chains, self._slices):
-            names.clear()  # type: ignore[attr-defined]
+            names.clear()
         self._last, self.fresh = 0, []
 
     def keep(self) -> None:
@@ -68,8 +71,7 @@ class Names:
         known = self._who.get(id(who))
         if known is not None and known[0] is who:
             return known[1]
-        *plain, tags = [getattr(who, name) for name in Attribution.__slots__]  # type: ignore[attr-defined]
-        return self._define("w", who, [*plain, tags])
+        return self._define("w", who, [getattr(who, name) for name in WHO])
 
     def what(self, *said: Any) -> int:
         """The number of what is called: kind, name, provider, account, key, policy, and whether it is a bound, unverified."""
@@ -156,26 +158,14 @@ def _parts(parts: Sequence[Any]) -> str:
 
 
 def _events(events: Sequence[Event]) -> str:
-    return json.dumps(
+    said = [
         [
-            [
-                e.id,
-                e.kind,
-                micros(e.at),
-                e.severity,
-                e.message,
-                e.app,
-                e.session,
-                e.run,
-                e.agent,
-                e.feature,
-                e.call_id,
-                dict(e.facts),
-            ]
-            for e in events
-        ],
-        default=str,
-    )
+            e.id, e.kind, micros(e.at), e.severity, e.message, e.app, e.session, e.run, e.agent, e.feature, e.call_id,
+            dict(e.facts),
+        ]
+        for e in events
+    ]  # fmt: skip
+    return json.dumps(said, default=str)
 
 
 def settle_text(
