@@ -13,14 +13,15 @@ from runguard_core.ledger import Store
 from runguard_core.stores._memory import MemoryStore
 from runguard_core.stores._sqlite import SqliteStore
 
-_SCHEMES = "memory://, sqlite:///FILE or postgresql://HOST/DATABASE?schema=NAME"
+_SCHEMES = "memory://, sqlite:///FILE, redis://HOST:PORT/DB?tenant=NAME or postgresql://HOST/DATABASE?schema=NAME"
 
 
 def open_store(url: str) -> Store:
-    """The store that a URL names: "memory://", "sqlite:///relative.db", "sqlite:////absolute.db", "postgresql://...?schema=NAME".
+    """The store that a URL names: "memory://", "sqlite:///relative.db", "sqlite:////absolute.db", "postgresql://...?schema=NAME",
+    "redis://HOST:PORT/DB?tenant=NAME" (also rediss://, valkey://, valkeys://).
 
     Raises:
-        StoreUnavailableError: another scheme, or a file that cannot be opened.
+        StoreUnavailableError: another scheme, a file that cannot be opened, a server that cannot be used.
     """
     if url == "memory://":
         return MemoryStore()
@@ -29,8 +30,8 @@ def open_store(url: str) -> Store:
         return SqliteStore(rest[1:])
     if scheme in {"postgres", "postgresql"}:
         return _postgres(url)
-    if scheme in {"redis", "rediss", "valkey"}:
-        raise StoreUnavailableError(url, f"{scheme} is not in this version", f"use {_SCHEMES}")
+    if scheme in {"redis", "rediss", "valkey", "valkeys"} and colon:
+        return _redis(url)
     hint = f"; for a file: sqlite:///{Path(url).absolute()}" if not colon else ""
     raise StoreUnavailableError(url, "not the URL of a store", f"expected {_SCHEMES}{hint}")
 
@@ -42,6 +43,20 @@ def _postgres(url: str) -> Store:
         shown = f"{url.partition(':')[0]}://"
         raise StoreUnavailableError(shown, f"needs psycopg ({error})", "pip install 'runguard-core[postgres]'") from None
     return PostgresStore(url)
+
+
+def _redis(url: str) -> Store:
+    try:
+        from runguard_core.stores.redis import RedisStore  # noqa: PLC0415  its driver is an extra
+    except ImportError as error:
+        shown = f"{url.partition(':')[0]}://"
+        raise StoreUnavailableError(shown, f"needs redis ({error})", "pip install 'runguard-core[redis]'") from None
+
+    try:
+        folder = state_directory()
+    except StoreUnavailableError:
+        folder = None  # nowhere to remember which book was seen: the store goes without
+    return RedisStore(url, folder=folder)
 
 
 def state_directory() -> Path:

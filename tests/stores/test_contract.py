@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from runguard_core.ids import new_id
 from runguard_core.ledger import Store
-from runguard_core.stores import MemoryStore, SqliteStore
+from runguard_core.stores import MemoryStore, SqliteStore, open_store
 from runguard_core.testing._contract import StoreContract
 
 
@@ -44,6 +45,37 @@ class TestSqliteThroughAnotherConnection(StoreContract):
 
                 def verb(*args: object, **kwargs: object) -> object:
                     opened = SqliteStore(path)
+                    try:
+                        return getattr(opened, name)(*args, **kwargs)
+                    finally:
+                        opened.close()
+
+                return verb
+
+        yield Reopening()  # type: ignore[misc]  # a store by delegation
+
+
+class TestRedis(StoreContract):
+    """A tenant of its own on a real Valkey."""
+
+    @pytest.fixture
+    def store(self, valkey_url: str) -> Iterator[Store]:
+        opened = open_store(f"{valkey_url}?tenant={new_id()}")
+        yield opened
+        opened.close()
+
+
+class TestRedisThroughAnotherProgram(StoreContract):
+    """Every verb by a store of its own: nothing is remembered but what the server knows."""
+
+    @pytest.fixture
+    def store(self, valkey_url: str) -> Iterator[Store]:
+        url = f"{valkey_url}?tenant={new_id()}"
+
+        class Reopening:
+            def __getattr__(self, name: str) -> object:
+                def verb(*args: object, **kwargs: object) -> object:
+                    opened = open_store(url)
                     try:
                         return getattr(opened, name)(*args, **kwargs)
                     finally:

@@ -206,7 +206,7 @@ def test_a_folder_and_a_path_are_no_urls_and_the_way_is_named(tmp_path: Path) ->
 @pytest.mark.parametrize("url", ["nonsense", "sqlite://x", "sqlite:///", "mysql://x"])
 def test_urls_that_name_no_store_here_say_what_does(url: str) -> None:
     """The sentence names the schemes."""
-    with pytest.raises(StoreUnavailableError, match="memory://, sqlite:///"):
+    with pytest.raises(StoreUnavailableError, match="expected memory://, sqlite:///"):
         open_store(url)
 
 

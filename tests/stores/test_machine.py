@@ -1,4 +1,4 @@
-"""Any sequence of verbs leaves SQLite where the memory store, the specification, is."""
+"""Any sequence of verbs leaves a store where the memory store, the specification, is."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from runguard_core.calls import OutcomeKind
 from runguard_core.errors import LedgerError
+from runguard_core.ids import new_id
 from runguard_core.ledger import Account, CallFilter, Hold, Settlement, Unit
-from runguard_core.stores import MemoryStore, SqliteStore
+from runguard_core.stores import MemoryStore, SqliteStore, open_store
 from runguard_core.testing._ledger_values import T0, a_call, an_event
 from runguard_core.testing._totals_contract import KEYS
 from runguard_core.usage import Usage
@@ -32,8 +34,12 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.stores: list[Any] = [MemoryStore(), SqliteStore(str(Path(self.folder.name) / "l.db"))]
+        self.stores: list[Any] = [MemoryStore(), self.opened()]
         self.minutes = 0
+
+    def opened(self) -> Any:
+        """The store that must agree with the specification."""
+        return SqliteStore(str(Path(self.folder.name) / "l.db"))
 
     def both(self, verb: str, *args: Any, **kwargs: Any) -> None:
         answers = []
@@ -113,7 +119,23 @@ class LedgerMachine(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
+class RedisMachine(LedgerMachine):
+    """The same on a real Valkey."""
+
+    url = ""
+
+    def opened(self) -> Any:
+        return open_store(f"{self.url}?tenant={new_id()}")
+
+
+MANY = settings(settings.default, max_examples=max(100, settings.default.max_examples), stateful_step_count=30)
 TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(
-    settings.default, max_examples=max(100, settings.default.max_examples), stateful_step_count=30
-)
+TestLedgerMachine.settings = MANY
+
+
+class TestRedisMachine(RedisMachine.TestCase):
+    settings = MANY
+
+    @pytest.fixture(autouse=True)
+    def server(self, valkey_url: str) -> None:
+        RedisMachine.url = valkey_url

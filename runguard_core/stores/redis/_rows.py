@@ -1,0 +1,281 @@
+"""Values to texts and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import fields as fields_of
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+from runguard_core.attribution import Attribution
+from runguard_core.calls import CallKind, Certainty, OutcomeKind, PromptPart
+from runguard_core.ledger import (
+    Account,
+    Balance,
+    CallRecord,
+    Event,
+    Hold,
+    Latch,
+    LatchState,
+    LimitOverride,
+    Settlement,
+    Unit,
+)
+from runguard_core.usage import USAGE_FIELDS, Usage
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_WHO = tuple(field.name for field in fields_of(Attribution))
+#: Fields of a request and of a settlement that JSON holds as they are; those that say nothing are left out.
+_PLAIN = ("name", "provider", "account", "key_fingerprint", "quote_is_bound", "max_output_tokens", "signature", "policy_hash",
+          "unverified")  # fmt: skip
+_PLAIN_SETTLED = ("duration_seconds", "model_answered", "provider_request_id", "error", "error_status", "attempt_count",
+                  "from_cache", "result_hash", "result_chars", "note")  # fmt: skip
+
+
+def micros(at: datetime | None) -> int | None:
+    """Microseconds since 1970, exact."""
+    return None if at is None else (at - _EPOCH) // _MICROSECOND
+
+
+def instant(value: int | str) -> datetime:
+    """The way back."""
+    return _EPOCH + timedelta(microseconds=int(value))
+
+
+def fit(text: str) -> str:
+    """A text that UTF-8 can hold: what programs and providers say may hold lone surrogates and NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text)
+
+
+def _fitted(value: Any) -> Any:
+    return fit(value) if isinstance(value, str) else value
+
+
+def _said(source: object, names: Iterable[str]) -> dict[str, Any]:
+    """Fields that differ from their defaults: the rest need not be kept a million times."""
+    default = _DEFAULTS[type(source)]
+    found = ((name, getattr(source, name)) for name in names)
+    return {name: _fitted(value) for name, value in found if type(value) is not type(default[name]) or value != default[name]}
+
+
+_DEFAULTS: dict[type, dict[str, Any]] = {}
+for _made in (Attribution, CallRecord, Settlement):
+    _DEFAULTS[_made] = {field.name: field.default for field in fields_of(_made)}
+
+
+# -- calls ------------------------------------------------------------------------------------------------------------
+
+
+def request_text(call: CallRecord) -> str:
+    """What is known of a call at its admission."""
+    who = _said(call.attribution, _WHO)
+    parts = [[p.origin, p.chars, p.message_count, p.new_chars] for p in call.parts]
+    values = {"kind": call.kind.value, "started_at": micros(call.started_at), "who": who} | _said(call, _PLAIN)
+    return _json(values | {"quote_nanos": _text(call.quote_nanos)} | ({"parts": parts} if parts else {}))
+
+
+def settlement_text(settlement: Settlement) -> str:
+    """How it ended."""
+    usage = settlement.usage
+    values: dict[str, Any] = {
+        "at": micros(settlement.at), "outcome": settlement.outcome.value, "certainty": settlement.certainty.value,
+        "amounts": {fit(key): str(amount) for key, amount in settlement.amounts.items()},
+        "cost_nanos": _text(settlement.cost_nanos),
+    } | _said(settlement, _PLAIN_SETTLED)  # fmt: skip
+    if settlement.tool_names:
+        values["tool_names"] = [fit(name) for name in settlement.tool_names]
+    if usage is not None:
+        values["usage"] = {name: count for name in USAGE_FIELDS if (count := getattr(usage, name))}
+    return _json(values)
+
+
+def _text(amount: int | None) -> str | None:
+    return None if amount is None else str(amount)
+
+
+def _whole(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+def call_of(call_id: str, text: str) -> CallRecord:
+    """A call at its admission, from its text."""
+    row = _loads(text)
+    who = row["who"] | {"tags": tuple((key, value) for key, value in row["who"].get("tags", ()))}
+    return CallRecord(
+        id=call_id, kind=CallKind(row["kind"]), attribution=Attribution(**who), started_at=instant(row["started_at"]),
+        quote_nanos=_whole(row["quote_nanos"]), parts=tuple(PromptPart(*part) for part in row.get("parts", ())),
+        **{name: row[name] for name in _PLAIN if name in row},
+    )  # fmt: skip
+
+
+def settlement_of(text: str) -> Settlement:
+    """How it ended, from its text."""
+    row = _loads(text)
+    return Settlement(
+        at=instant(row["at"]), outcome=OutcomeKind(row["outcome"]), certainty=Certainty(row["certainty"]),
+        amounts={key: int(amount) for key, amount in row["amounts"].items()}, cost_nanos=_whole(row["cost_nanos"]),
+        usage=Usage(**row["usage"]) if "usage" in row else None, tool_names=tuple(row.get("tool_names", ())),
+        **{name: row[name] for name in _PLAIN_SETTLED if name in row},
+    )  # fmt: skip
+
+
+def asked(call: CallRecord, holds: Sequence[Hold]) -> str:
+    """What a reserve asks for, digested: the same id with another digest is a conflict. See `CallRecord.same_request`."""
+    who = call.attribution
+    same = [call.kind.value, fit(call.name), _text(call.quote_nanos), who.session, who.run]
+    return _digest([same, [[fit(hold.account.key), str(hold.amount)] for hold in holds]])
+
+
+def said(settlement: Settlement) -> str:
+    """What a settlement says of money, digested. See `Settlement.same_as`."""
+    amounts = sorted((fit(key), str(amount)) for key, amount in settlement.amounts.items())
+    return _digest([_text(settlement.cost_nanos), settlement.certainty.value, amounts])
+
+
+def _digest(value: Any) -> str:
+    return blake2b(_json(value).encode(), digest_size=12).hexdigest()
+
+
+def owner_text(owner: str) -> str:
+    """Whose call it is, fit for a text whose parts are divided by |."""
+    return fit(owner).replace("|", "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a call stands: see FIELDS in lua/prelude.lua.
+
+    Attributes:
+        state: of `CallState`, or "stone" for a void that came first.
+        holds: numbers of accounts and amounts, in order.
+        lines: numbers of its lines in the book.
+        cost_nanos: its charge so far, 0 where there is none.
+        ended: microseconds of its end, "" while there is none.
+        owner: whose call it is.
+    """
+
+    state: str
+    holds: tuple[tuple[str, int], ...]
+    lines: tuple[str, ...]
+    cost_nanos: int
+    ended: str
+    owner: str
+
+    @classmethod
+    def of(cls, text: str) -> Standing:
+        """From its text."""
+        state, _, _, holds, lines, _, _, cost, ended, owner, *_ = text.split("|")
+        pairs = (hold.split("=") for hold in holds.split(",") if hold)
+        numbers = tuple(number for number in lines.split(",") if number)
+        return cls(state, tuple((account, int(amount)) for account, amount in pairs), numbers, int(cost or 0), ended, owner)
+
+
+# -- accounts -----------------------------------------------------------------------------------------------------------
+
+
+def account_text(account: Account) -> str:
+    """An account without its sums."""
+    window = [micros(account.window_start), micros(account.window_end)]
+    return _json([fit(account.key), account.unit.value, fit(account.title), *window])
+
+
+def account_of(text: str) -> Account:
+    """The way back."""
+    key, unit, title, start, end = _loads(text)
+    return Account(key, Unit(unit), title, *[None if at is None else instant(at) for at in (start, end)])
+
+
+def holds_text(holds: Sequence[Hold]) -> str:
+    """What a reserve sets aside: key, the account, amount, limit, shown limit."""
+    rows = [
+        [fit(h.account.key), account_text(h.account), str(h.amount), _text(h.limit) or "", _text(h.shown_limit) or ""]
+        for h in holds
+    ]
+    return _json(rows)
+
+
+def amounts_text(amounts: Mapping[str, int]) -> str:
+    """Amounts by account key."""
+    return _json([[fit(key), str(amount)] for key, amount in amounts.items()])
+
+
+def balance_of(sums: Sequence[str]) -> Balance:
+    """From the four sums."""
+    return Balance(*map(int, sums[:4]))
+
+
+def moves_of(text: str) -> Iterator[tuple[str, int, int, int]]:
+    """What a line does to accounts: number, pending, posted, assumed."""
+    for move in filter(None, text.split(",")):
+        number, *amounts = move.split(":")
+        pending, posted, assumed = [int(amount) for amount in amounts] + [0] * (3 - len(amounts))
+        yield number, pending, posted, assumed
+
+
+# -- the breaker and events ---------------------------------------------------------------------------------------------
+
+
+def _dated(source: object, dates: Iterable[str]) -> dict[str, Any]:
+    """A value's fields, dates as microseconds."""
+    found = {field.name: _fitted(getattr(source, field.name)) for field in fields_of(source)}  # type: ignore[arg-type]  # a dataclass
+    return found | {name: micros(found[name]) for name in dates}
+
+
+def _undated(made: type[Any], text: str, dates: Iterable[str]) -> dict[str, Any]:
+    """The fields that this version knows; a newer one may have written more."""
+    row = {name: value for name, value in _loads(text).items() if name in made.__dataclass_fields__}
+    return row | {name: instant(row[name]) for name in dates if row[name] is not None}
+
+
+def scope_text(scope_kind: str, scope_id: str) -> str:
+    """A latch's scope as a field's name."""
+    return _json([fit(scope_kind), fit(scope_id)])
+
+
+def latch_text(latch: Latch) -> str:
+    """A latch."""
+    return _json(_dated(latch, ("since", "until")) | {"state": latch.state.value})
+
+
+def latch_of(text: str) -> Latch:
+    """The way back, from "state|JSON"."""
+    row = _undated(Latch, text.partition("|")[2], ("since", "until"))
+    return Latch(**row | {"state": LatchState(row["state"]), "marks": tuple(row["marks"])})
+
+
+def override_text(override: LimitOverride) -> str:
+    """A limit that a person set."""
+    return _json(_dated(override, ("since", "until")) | {"limit": str(override.limit)})
+
+
+def override_of(text: str) -> LimitOverride:
+    """The way back."""
+    row = _undated(LimitOverride, text, ("since", "until"))
+    return LimitOverride(**row | {"limit": int(row["limit"])})
+
+
+def event_text(event: Event) -> str:
+    """An event."""
+    return _json(_dated(event, ("at",)) | {"facts": dict(event.facts)})
+
+
+def events_text(events: Sequence[Event], places: Mapping[str | None, int]) -> str:
+    """Events as scripts take them; `places` says where in the keys the list of a session is."""
+    return _json([[fit(event.id), event_text(event), places[event.session]] for event in events])
+
+
+def event_of(text: str) -> Event:
+    """The way back."""
+    return Event(**_undated(Event, text, ("at",)))

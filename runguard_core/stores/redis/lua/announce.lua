@@ -1,0 +1,4 @@
+#!lua
+-- epoch; events
+say(ARGV[2])
+return {'DONE'}

@@ -1,0 +1,9 @@
+#!lua flags=allow-oom
+-- epoch; scope, state, latch; events. What a person has stopped only a person changes.
+local known = redis.call('HGET', LATCH, ARGV[2])
+if not known or known:match('^[^|]*') ~= 'forced_open' or ARGV[3] == 'forced_open' then
+  redis.call('HSET', LATCH, ARGV[2], ARGV[3] .. '|' .. ARGV[4])
+end
+redis.call('HINCRBY', META, 'breaker', 1)
+say(ARGV[5])
+return {'DONE'}
