@@ -21,7 +21,7 @@ _NAMES = (
     "events",  # sorted set: events in order
     "latch",  # hash: scope -> state|JSON
     "override",  # hash: an account's key -> JSON
-    "owner",  # hash: who spends leases -> JSON
+    "owner",  # hash: who spends leases -> how far its journal is applied, deadline, last grant, who it is; divided by |
 )
 
 
@@ -31,13 +31,21 @@ class Keys:
     def __init__(self, tenant: str) -> None:
         self._tag = f"rg:{{{_digest(tenant)}}}"
         self.book = tuple(f"{self._tag}:{name}" for name in _NAMES)
-        self.meta, self.account, self.detail = self.book[:3]
+        self.detail, self.sums = self.book[2], self.book[4]
         self.pending, self.started, self.entry, self.event, self.events, self.latch, self.override = self.book[8:15]
         self.owner = self.book[15]
 
     def calls_of(self, dimension: str, name: str) -> str:
         """Sorted set: the calls of a session or a run, by their start."""
         return f"{self._tag}:calls:{dimension}:{_digest(name)}"
+
+    def lease_of(self, owner: str) -> str:
+        """Hash: an account's number -> what is left of an owner's lease."""
+        return f"{self._tag}:lease:{_digest(owner)}"
+
+    def open_of(self, owner: str) -> str:
+        """Set: the calls that an owner of leases has not closed."""
+        return f"{self._tag}:open:{_digest(owner)}"
 
     def events_of(self, session: str) -> str:
         """Sorted set: the events of a session, in order."""

@@ -101,6 +101,11 @@ def settlement_text(settlement: Settlement) -> str:
     return _json(values)
 
 
+def amount_text(nanos: int | None) -> str:
+    """A charge as scripts take it: nothing for one that is unpriced."""
+    return "" if nanos is None else str(nanos)
+
+
 def _text(amount: int | None) -> str | None:
     return None if amount is None else str(amount)
 
@@ -271,9 +276,9 @@ def event_text(event: Event) -> str:
     return _json(_dated(event, ("at",)) | {"facts": dict(event.facts)})
 
 
-def events_text(events: Sequence[Event], places: Mapping[str | None, int]) -> str:
-    """Events as scripts take them; `places` says where in the keys the list of a session is."""
-    return _json([[fit(event.id), event_text(event), places[event.session]] for event in events])
+def events_text(events: Sequence[Event], places: Sequence[int]) -> str:
+    """Events as scripts take them, each with the place in KEYS of its session's list."""
+    return _json([[fit(event.id), event_text(event), place] for event, place in zip(events, places, strict=True)])
 
 
 def event_of(text: str) -> Event:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
 
-#: The verb that makes a book needs none.
-_ALONE = frozenset({"open"})
+#: What stands before a verb's own text, where that is not the prelude alone.
+_BEFORE = {"open": ()} | dict.fromkeys(("enlist", "grant", "settle", "recover"), ("prelude", "leasing"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,6 @@ def script(verb: str) -> Script:
     """The script of a verb. Its first line, which says what it may do (`#!lua flags=...`), stays the first."""
     folder = files(__package__).joinpath("lua")
     flags, _, body = folder.joinpath(f"{verb}.lua").read_text("utf-8").partition("\n")
-    prelude = "" if verb in _ALONE else folder.joinpath("prelude.lua").read_text("utf-8")
-    text = f"{flags}\n{prelude}\n{body}"
+    before = [folder.joinpath(f"{name}.lua").read_text("utf-8") for name in _BEFORE.get(verb, ("prelude",))]
+    text = "\n".join([flags, *before, body])
     return Script(verb, text, sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NoReturn
+from typing import Any
 
 from runguard_core.errors import AlreadyPostedError, AlreadyVoidedError, ConflictingEntryError
 from runguard_core.ids import new_id
@@ -26,6 +26,7 @@ from runguard_core.ledger import (
 from runguard_core.money import check_amount
 from runguard_core.stores._laws import check_asked, check_spent
 from runguard_core.stores.redis import _rows as rows
+from runguard_core.stores.redis._places import Places
 from runguard_core.stores.redis._reading import RedisReading
 
 _MAX_EXPIRED_AT_ONCE = 100
@@ -44,40 +45,39 @@ class RedisStore(RedisReading):
         """See `Store.reserve`."""
         check_asked(call, holds)
         call = call.record()
-        who, keys = call.attribution, self._book.keys
-        lists = [keys.calls_of(name, value) for name, value in (("session", who.session), ("run", who.run)) if value is not None]
-        said, more = self._events(events, len(lists))
+        places = Places(self._book.keys, [self._book.keys.open_of(owner)])
         word, found = self._book.run(
-            "reserve", call.id, rows.asked(call, holds), _amount(call.quote_nanos), rows.micros(call.started_at),
-            rows.request_text(call), rows.micros(expires_at), rows.owner_text(owner), rows.holds_text(holds), said, len(lists),
-            more_keys=lists + more,
+            "reserve", call.id, rows.asked(call, holds), rows.amount_text(call.quote_nanos), rows.micros(call.started_at),
+            rows.request_text(call), rows.micros(expires_at), rows.owner_text(owner), rows.holds_text(holds),
+            places.events(events), places.lists(call), more_keys=places.more,
         )  # fmt: skip
         if word in {"CREATED", "EXISTS"}:
-            return Reserved(Applied(word.lower()), tuple(balance for _, balance in _balances(found)))
+            return Reserved(Applied(word.lower()), tuple(balance for _, balance in balances_of(found)))
         if word == "REFUSED":
             return Refusal(holds[int(found[0]) - 1], rows.balance_of(found[2:]))
-        if word == "CONFLICT":
-            raise ConflictingEntryError(call.id, "reserved before for something else")
-        raise AlreadyVoidedError(call.id, *(["a void of this id came first"] if word == "STONE" else []))
+        raise refusal_of(call.id, "ASKED" if word == "CONFLICT" else word)
 
     def post(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.post`."""
         check_spent(settlement)
         settlement = settlement.record()
-        said, more = self._events(events)
+        places = Places(self._book.keys)
         word, found = self._book.run(
             "post", call_id, rows.said(settlement), rows.settlement_text(settlement), rows.amounts_text(settlement.amounts),
-            _amount(settlement.cost_nanos), rows.micros(settlement.at), rows.fit(settlement.note or ""), said, more_keys=more,
+            rows.amount_text(settlement.cost_nanos), rows.micros(settlement.at), rows.fit(settlement.note or ""),
+            places.events(events), more_keys=places.more,
         )  # fmt: skip
         return self._settled(call_id, word, found)
 
     def void(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.void`."""
         nothing = replace(settlement.record(), amounts={}, cost_nanos=0)
-        said, more = self._events(events)
+        places = Places(self._book.keys)
         reason = rows.fit(nothing.note or nothing.error or "")
         text, at = rows.settlement_text(nothing), rows.micros(nothing.at)
-        return self._settled(call_id, *self._book.run("void", call_id, text, at, reason, said, more_keys=more))
+        return self._settled(
+            call_id, *self._book.run("void", call_id, text, at, reason, places.events(events), more_keys=places.more)
+        )
 
     def extend(self, call_ids: Iterable[str], expires_at: datetime) -> int:
         """See `Store.extend`."""
@@ -99,7 +99,7 @@ class RedisStore(RedisReading):
         settlement = settlement.record()
         word, found = self._book.run(
             "adjust", call_id, rows.said(settlement), rows.settlement_text(settlement), rows.amounts_text(settlement.amounts),
-            _amount(settlement.cost_nanos), rows.micros(settlement.at), rows.fit(reason), new_id(),
+            rows.amount_text(settlement.cost_nanos), rows.micros(settlement.at), rows.fit(reason), new_id(),
         )  # fmt: skip
         if word == "PENDING":
             raise LookupError(call_id)
@@ -108,71 +108,55 @@ class RedisStore(RedisReading):
     def announce(self, events: Sequence[Event]) -> None:
         """See `Store.announce`."""
         if events:
-            said, more = self._events(events)
-            self._book.run("announce", said, more_keys=more)
+            self._say("announce", events)
 
     def _settled(self, call_id: str, word: str, found: Sequence[str]) -> Settled:
         if word not in {"CREATED", "EXISTS", "LATE"}:
-            _refuse(call_id, word)
-        balances = _balances(found)
+            raise refusal_of(call_id, word)
+        balances = balances_of(found)
         accounts = self._book.accounts(number for number, _ in balances)
         return Settled(Applied(word.lower()), {accounts[number].key: balance for number, balance in balances})
 
-    def _events(self, events: Sequence[Event], keys_before: int = 0) -> tuple[str, list[str]]:
-        """Events as a script takes them, and the keys of their sessions' lists, which come after `keys_before` others."""
-        if not events:
-            return "", []
-        places: dict[str, int] = {}
-        for event in events:
-            if event.session is not None:
-                places.setdefault(
-                    self._book.keys.events_of(event.session), len(self._book.keys.book) + keys_before + len(places) + 1
-                )
-        place = {None: 0} | {
-            event.session: places[self._book.keys.events_of(event.session)] for event in events if event.session is not None
-        }
-        return rows.events_text(events, place), list(places)
+    def _say(self, verb: str, events: Sequence[Event], *words: object) -> list[Any]:
+        """Run a verb whose last word is the events that come with it."""
+        places = Places(self._book.keys)
+        said = places.events(events)
+        return self._book.run(verb, *words, said, more_keys=places.more)[1]
 
     # -- the breaker's state --------------------------------------------------------------------------------------
 
     def put_latch(self, latch: Latch, events: Sequence[Event] = ()) -> None:
         """See `Store.put_latch`."""
-        said, more = self._events(events)
-        self._book.run(
-            "put_latch", rows.scope_text(*latch.scope), latch.state.value, rows.latch_text(latch), said, more_keys=more
-        )
+        self._say("put_latch", events, rows.scope_text(*latch.scope), latch.state.value, rows.latch_text(latch))
         self._watch.refresh()
 
     def drop_latch(self, scope_kind: str, scope_id: str, events: Sequence[Event] = ()) -> bool:
         """See `Store.drop_latch`."""
-        said, more = self._events(events)
-        _, found = self._book.run("drop_latch", rows.scope_text(scope_kind, scope_id), said, more_keys=more)
+        found = self._say("drop_latch", events, rows.scope_text(scope_kind, scope_id))
         self._watch.refresh()
         return bool(found[0])
 
     def put_override(self, override: LimitOverride, events: Sequence[Event] = ()) -> None:
         """See `Store.put_override`."""
         check_amount(override.limit)
-        said, more = self._events(events)
-        self._book.run("put_override", rows.fit(override.account_key), rows.override_text(override), said, more_keys=more)
+        self._say("put_override", events, rows.fit(override.account_key), rows.override_text(override))
         self._watch.refresh()
 
 
-def _amount(nanos: int | None) -> str:
-    return "" if nanos is None else str(nanos)
-
-
-def _balances(found: Sequence[str]) -> list[tuple[str, Balance]]:
+def balances_of(found: Sequence[str]) -> list[tuple[str, Balance]]:
     """Numbers of accounts and their balances, from what a script answers."""
     starts = range(0, len(found), _FIELDS_PER_ACCOUNT)
     return [(found[at], rows.balance_of(found[at + 1 : at + _FIELDS_PER_ACCOUNT])) for at in starts]
 
 
-def _refuse(call_id: str, word: str) -> NoReturn:
+def refusal_of(call_id: str, word: str) -> Exception:
+    """The error that a script's word stands for."""
     if word == "UNKNOWN":
-        raise KeyError(call_id)
+        return KeyError(call_id)
     if word == "POSTED":
-        raise AlreadyPostedError(call_id)
+        return AlreadyPostedError(call_id)
+    if word == "ASKED":
+        return ConflictingEntryError(call_id, "reserved before for something else")
     if word == "CONFLICT":
-        raise ConflictingEntryError(call_id, "posted before with other amounts")
-    raise AlreadyVoidedError(call_id)
+        return ConflictingEntryError(call_id, "posted before with other amounts")
+    return AlreadyVoidedError(call_id, *(["a void of this id came first"] if word == "STONE" else []))

@@ -7,7 +7,7 @@ that moment, and the sums are brought up to just that line first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from runguard_core.ledger import Balance, Discrepancy, Tell
@@ -53,6 +53,7 @@ def discrepancies(book: Book, tell: Tell | None) -> Iterator[Discrepancy]:
         yield Discrepancy("lines", str(sums.line), str(count))
     yield from _accounts(book, sums)
     yield from _calls(book, sums)
+    yield from _leases(book)
 
 
 def _accounts(book: Book, sums: _Sums) -> Iterator[Discrepancy]:
@@ -79,3 +80,33 @@ def _calls(book: Book, sums: _Sums) -> Iterator[Discrepancy]:
             recorded = rows.Standing.of(text).cost_nanos if text is not None else None
             if recorded != sums.costs.get(call_id, 0):
                 yield Discrepancy(f"call {call_id}", str(recorded), str(sums.costs.get(call_id, 0)))
+
+
+def _leases(book: Book) -> Iterator[Discrepancy]:
+    """What accounts say is leased, against what owners have; read in one step, again when owners come or go in between."""
+    leased = {number for page in paging.fields(book.server, book.keys.sums) for number in _leased(page)}
+    word, found = "CHANGED", list[str]()
+    while word == "CHANGED":
+        owners = [owner for page in paging.fields(book.server, book.keys.owner) for owner in page]
+        owners = list(dict.fromkeys(owners))
+        word, found = book.run("read_leases", *owners, more_keys=[book.keys.lease_of(owner) for owner in owners])
+    for number, rests, recorded in zip(found[::3], found[1::3], found[2::3], strict=True):
+        leased.discard(number)
+        if rests != recorded:
+            yield _leased_wrongly(book, number, recorded, rests)
+    for number in sorted(leased):
+        _, (_, sums) = book.run("read_sums", number)
+        if sums[3] != "0":
+            yield _leased_wrongly(book, number, sums[3], "0")
+
+
+def _leased(page: Mapping[str, str]) -> Iterator[str]:
+    """Numbers of accounts of which something is leased."""
+    for field, amount in page.items():
+        if field.endswith("l") and amount != "0":
+            yield field[:-1]
+
+
+def _leased_wrongly(book: Book, number: str, recorded: str, rests: str) -> Discrepancy:
+    title = book.accounts([number])[number].title
+    return Discrepancy(f"account {title}", f"leased {recorded}", f"leased {rests}")

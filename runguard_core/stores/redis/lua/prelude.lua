@@ -76,14 +76,33 @@ local function holds_of(row)
   return found
 end
 
+-- the number of an account and its sums, at the end of an answer
+local function tell(found, account)
+  found[#found + 1] = account
+  for _, sum in ipairs({sums(account)}) do found[#found + 1] = sum end
+end
+
 -- an answer with the sums of every account of a call
 local function answer(word, row)
   local found = {word}
-  for _, hold in ipairs(holds_of(row)) do
-    found[#found + 1] = hold[1]
-    for _, sum in ipairs({sums(hold[1])}) do found[#found + 1] = sum end
-  end
+  for _, hold in ipairs(holds_of(row)) do tell(found, hold[1]) end
   return found
+end
+
+-- the number of an account, which is opened on first sight; the limit that readers should see ('' for none)
+local function account_of(key, detail, shown)
+  local account = redis.call('HGET', ACCOUNT, key)
+  if not account then
+    account = string.format('%.0f', redis.call('HINCRBY', META, 'accounts', 1))
+    redis.call('HSET', ACCOUNT, key, account)
+    redis.call('HSET', DETAIL, account, detail)
+  end
+  if shown == '' then
+    redis.call('HDEL', SHOWN, account)
+  elseif redis.call('HGET', SHOWN, account) ~= shown then
+    redis.call('HSET', SHOWN, account, shown)
+  end
+  return account
 end
 
 -- a line of the book; its moves are "account:pending:posted:assumed", zeros at the end left out
@@ -144,6 +163,22 @@ local function settle(id, row, kind, state, actuals, cost, at, reason)
   row.state, row.amounts, row.cost, row.ended = state, table.concat(amounts, ','), cost, at
   redis.call('ZREM', PENDING, id)
   return true
+end
+
+-- enter a call that is paid for: what it holds as "account=amount,..."; the lists it belongs to as places in KEYS
+local function enter(id, row, holds, started, request, deadline, lists)
+  local moves = {}
+  row.state, row.holds, row.lines, row.amounts, row.cost = 'pending', holds, '', '', ''
+  for n, hold in ipairs(holds_of(row)) do
+    add(hold[1] .. 'n', hold[2])
+    moves[n] = hold[1] .. ':' .. hold[2]
+  end
+  line(id, row, 'pending', started, moves, '0', '')
+  keep(id, row)
+  redis.call('HSET', REQUEST, id, request)
+  redis.call('ZADD', PENDING, deadline, id)
+  redis.call('ZADD', STARTED, started, id)
+  for place in lists:gmatch('%d+') do redis.call('ZADD', KEYS[tonumber(place)], started, id) end
 end
 
 -- charge an unsettled call at its quote

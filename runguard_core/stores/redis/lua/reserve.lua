@@ -1,6 +1,6 @@
 #!lua
--- epoch; call, asked, quote, started, request, deadline, owner; holds as JSON [key, detail, amount, limit, shown]; events;
--- how many of the keys behind the book's are lists of calls (of the session, of the run)
+-- epoch; call, asked, quote, started, request, deadline, owner; holds as JSON [key, detail, amount, limit, shown]; events; places in
+-- KEYS of the lists of calls that it belongs to. Behind the book's keys comes the set of the owner's open calls.
 local id, asked, quote, started, request, deadline, owner = unpack(ARGV, 2, 8)
 local row = row_of(id)
 if row then
@@ -11,48 +11,24 @@ if row then
 end
 expire(started)
 
-local holds, keys, accounts, shown = cjson.decode(ARGV[9]), {}, {}, {}
-for n, hold in ipairs(holds) do keys[n] = hold[1] end
-if #keys > 0 then accounts = redis.call('HMGET', ACCOUNT, unpack(keys)) end
-
--- the account of a hold, opened on first sight
-local function account_of(n)
-  local account = accounts[n] or redis.call('HGET', ACCOUNT, holds[n][1])
-  if not account then
-    account = string.format('%.0f', redis.call('HINCRBY', META, 'accounts', 1))
-    redis.call('HSET', ACCOUNT, holds[n][1], account)
-    redis.call('HSET', DETAIL, account, holds[n][2])
-  end
-  local limit = holds[n][5]
-  if limit == '' then
-    redis.call('HDEL', SHOWN, account)
-  elseif redis.call('HGET', SHOWN, account) ~= limit then
-    redis.call('HSET', SHOWN, account, limit)
-  end
-  return account
-end
-
+local holds = cjson.decode(ARGV[9])
 for n, hold in ipairs(holds) do
   local posted, pending, assumed, leased = '0', '0', '0', '0'
-  if accounts[n] then posted, pending, assumed, leased = sums(accounts[n]) end
+  local account = redis.call('HGET', ACCOUNT, hold[1])
+  if account then posted, pending, assumed, leased = sums(account) end
   if hold[4] ~= '' and not covers(hold[4], posted, pending, leased, hold[3]) then
-    return {'REFUSED', n, account_of(n), posted, pending, assumed, leased}
+    return {'REFUSED', n, account_of(hold[1], hold[2], hold[5]), posted, pending, assumed, leased}
   end
   if not covers(MOST, posted, pending, hold[3]) then return {'RANGE', n} end
 end
 
-local parts, moves = {}, {}
-for n, hold in ipairs(holds) do
-  local account = account_of(n)
-  add(account .. 'n', hold[3])
-  parts[n], moves[n] = account .. '=' .. hold[3], account .. ':' .. hold[3]
+local parts = {}
+for n, hold in ipairs(holds) do parts[n] = account_of(hold[1], hold[2], hold[5]) .. '=' .. hold[3] end
+if redis.call('HEXISTS', OWNER, owner) == 1 then -- an owner of leases: its calls are closed by it, or when it is recovered
+  deadline = '+inf'
+  redis.call('SADD', KEYS[17], id)
 end
-row = {state = 'pending', asked = asked, quote = quote, holds = table.concat(parts, ','), lines = '', owner = owner}
-line(id, row, 'pending', started, moves, '0', '')
-keep(id, row)
-redis.call('HSET', REQUEST, id, request)
-redis.call('ZADD', PENDING, deadline, id)
-redis.call('ZADD', STARTED, started, id)
-for n = 17, 16 + ARGV[11] do redis.call('ZADD', KEYS[n], started, id) end
+row = {asked = asked, quote = quote, owner = owner}
+enter(id, row, table.concat(parts, ','), started, request, deadline, ARGV[11])
 say(ARGV[10])
 return answer('CREATED', row)

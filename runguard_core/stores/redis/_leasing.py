@@ -1,0 +1,96 @@
+"""`RedisLeases`: a book in Redis that also grants slices of its accounts to processes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from runguard_core.errors import LeaseLostError
+from runguard_core.ids import new_id
+from runguard_core.ledger import Balance, CallRecord, Granted, Hold, LeaseVerb, Owner, Refusal, Want
+from runguard_core.stores._laws import lease_entry_id
+from runguard_core.stores.redis import _paging as paging
+from runguard_core.stores.redis import _rows as rows
+from runguard_core.stores.redis._batch import Batch
+from runguard_core.stores.redis._store import RedisStore, balances_of, refusal_of
+
+_LOST = "the journal of its leases was lost"
+#: What a grant answers for each want: the slice, the account's number and its four sums.
+_FIELDS_PER_WANT = 6
+
+
+class RedisLeases(RedisStore):
+    """A ledger in a server, and a `LeaseBackend`."""
+
+    def enlist(self, owner: Owner) -> None:
+        """See `LeaseBackend.enlist`."""
+        about = json.dumps({"host": owner.host, "boot_id": owner.boot_id, "journal": owner.journal})
+        self._book.run("enlist", owner.id, owner.applied, rows.micros(owner.deadline), about, more_keys=self._keys_of(owner.id))
+
+    def grant(self, owner_id: str, wants: Sequence[Want], *, now: datetime) -> Granted | Refusal:
+        """See `LeaseBackend.grant`. As durable as the server: see `docs/stores-redis.md`."""
+        texts = json.dumps([_want_text(want) for want in wants], ensure_ascii=True)
+        keys = self._keys_of(owner_id)
+        word, found = self._book.run("grant", owner_id, new_id(), rows.micros(now), texts, more_keys=keys)
+        if word == "GONE":
+            raise LeaseLostError(owner_id)
+        if word == "REFUSED":
+            want = wants[int(found[0]) - 1]
+            return Refusal(Hold(want.account, want.need, want.limit, want.shown_limit), rows.balance_of(found[2:]))
+        slices = [found[at : at + _FIELDS_PER_WANT] for at in range(0, len(found), _FIELDS_PER_WANT)]
+        pairs = list(zip((want.account.key for want in wants), slices, strict=True))
+        return Granted({key: int(one[0]) for key, one in pairs}, {key: rows.balance_of(one[2:]) for key, one in pairs})
+
+    def settle(
+        self, owner_id: str, offset: int, verbs: Sequence[LeaseVerb], *, keep: Mapping[str, int], deadline: datetime
+    ) -> Mapping[str, Balance]:
+        """See `LeaseBackend.settle`."""
+        batch = Batch(self._book.keys, owner_id, verbs)
+        words = (rows.amounts_text(keep), batch.accounts, *batch.words)
+        found = self._apply("settle", owner_id, batch, offset, rows.micros(deadline), *words)
+        sums = balances_of(found)
+        accounts = self._book.accounts(number for number, _ in sums)
+        balances = {accounts[number].key: balance for number, balance in sums}
+        return balances | {key: Balance() for key in keep if key not in balances}
+
+    def owners(self) -> tuple[Owner, ...]:
+        """See `LeaseBackend.owners`."""
+        self._book.line_count()
+        pages = paging.fields(self._book.server, self._book.keys.owner)
+        found = {owner_id: _owner_of(owner_id, text) for page in pages for owner_id, text in page.items()}
+        return tuple(found[owner_id] for owner_id in sorted(found))
+
+    def recover(
+        self, owner_id: str, offset: int, verbs: Sequence[LeaseVerb], *, is_lost: bool, now: datetime
+    ) -> tuple[CallRecord, ...]:
+        """See `LeaseBackend.recover`."""
+        batch = Batch(self._book.keys, owner_id, verbs)
+        words = (int(is_lost), lease_entry_id(owner_id), _LOST, batch.accounts, *batch.words)
+        return tuple(self._read(self._apply("recover", owner_id, batch, offset, rows.micros(now), *words)))
+
+    def _apply(self, verb: str, owner_id: str, batch: Batch, *words: object) -> list[Any]:
+        word, found = self._book.run(verb, owner_id, *words, more_keys=batch.places.more)
+        if word == "GONE":
+            raise LeaseLostError(owner_id)
+        if word != "DONE":
+            raise refusal_of(found[0], word)
+        return found
+
+    def _keys_of(self, owner_id: str) -> list[str]:
+        return [self._book.keys.lease_of(owner_id), self._book.keys.open_of(owner_id)]
+
+
+def _want_text(want: Want) -> list[str]:
+    account, shown = want.account, rows.amount_text(want.shown_limit)
+    return [rows.fit(account.key), rows.account_text(account), str(want.need), str(want.want), str(want.limit), shown]
+
+
+def _owner_of(owner_id: str, text: str) -> Owner:
+    applied, deadline, _, _, about = text.split("|", 4)
+    who = json.loads(about)
+    return Owner(
+        id=owner_id, host=who["host"], boot_id=who["boot_id"], journal=who["journal"], applied=int(applied),
+        deadline=rows.instant(deadline),
+    )  # fmt: skip
