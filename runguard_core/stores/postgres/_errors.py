@@ -55,7 +55,7 @@ _WORDS = {
 
 
 def explained(error: psycopg.Error, address: Address) -> StoreUnavailableError:
-    """What the driver said, as one sentence with a way out. It may quote of the URL what it could not read: never its secrets."""
+    """What the driver said as one sentence with a way out. It may quote parts of the URL: secrets are taken out."""
     text = " ".join(str(error).split()) or type(error).__name__
     for secret in address.secrets:
         text = text.replace(secret, "***")

@@ -22,6 +22,7 @@ from runguard_core.ledger import (
     Move,
 )
 from runguard_core.stores._sqlite_rows import instant_of, micros
+from runguard_core.stores._watching import Watch
 from runguard_core.stores.postgres import _rows as rows
 from runguard_core.stores.postgres._address import parse_address
 from runguard_core.stores.postgres._connections import REPLY_SECONDS, Connections, Link
@@ -51,6 +52,7 @@ class PostgresReading:
         self._keys: dict[int, str] = {}  # of accounts: they are opened and never change
         self._connections = Connections(address, self._look_at, reply_seconds=reply_seconds)
         self._connections.run(lambda link: link.closed)  # connecting is what may fail
+        self._watch = Watch(self._breaker_version, self._read_latches, self._read_overrides, place=self.url)
 
     def _look_at(self, link: Link) -> None:
         found = check(link, self._connections.address)
@@ -112,15 +114,25 @@ class PostgresReading:
         return tuple(rows.event_of(row) for row in reversed(found))
 
     def latches(self) -> Mapping[tuple[str, str], Latch]:
-        """See `Store.latches`."""
-        return {latch.scope: latch for latch in map(rows.latch_of, self._all("SELECT * FROM latch"))}
+        """See `Store.latches`; others' are seen within the time that `Watch` states, one's own at once."""
+        return self._watch.latches()
 
     def overrides(self) -> Mapping[str, LimitOverride]:
-        """See `Store.overrides`."""
+        """See `Store.overrides`; as for `latches`."""
+        return self._watch.overrides()
+
+    def _breaker_version(self) -> str:
+        return str(self._all("SELECT value FROM meta WHERE key = 'breaker'")[0].value)
+
+    def _read_latches(self) -> Mapping[tuple[str, str], Latch]:
+        return {latch.scope: latch for latch in map(rows.latch_of, self._all("SELECT * FROM latch"))}
+
+    def _read_overrides(self) -> Mapping[str, LimitOverride]:
         return {one.account_key: one for one in map(rows.override_of, self._all("SELECT * FROM limit_override"))}
 
     def close(self) -> None:
         """See `Store.close`."""
+        self._watch.close()
         self._connections.close()
 
     def _all(self, sql: str, *values: Any) -> list[Any]:

@@ -24,6 +24,8 @@ from runguard_core.ledger import (
     Settled,
     SettlementOrDraft,
 )
+from runguard_core.money import check_amount
+from runguard_core.stores._laws import check_asked, check_spent
 from runguard_core.stores._sqlite_rows import micros
 from runguard_core.stores.postgres import _rows as rows
 from runguard_core.stores.postgres._reading import PostgresReading
@@ -42,6 +44,7 @@ class PostgresStore(PostgresReading):
         self, call: CallOrDraft, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
     ) -> Reserved | Refusal:
         """See `Store.reserve`."""
+        check_asked(call, holds)
         call = call.record()
         document, wanted = rows.document(rows.call_document(call)), rows.document(rows.hold_documents(holds))
         answer = self._ask(_RESERVE, document, wanted, _int8(expires_at), rows.fit(owner), _events(events))
@@ -52,6 +55,7 @@ class PostgresStore(PostgresReading):
 
     def post(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.post`."""
+        check_spent(settlement)
         settled = settlement.record()
         document, amounts = rows.document(rows.settled_document(settled)), rows.document(dict(settled.amounts))
         return _settled(self._ask(_POST, rows.fit(call_id), document, amounts, _events(events)), call_id)
@@ -77,6 +81,7 @@ class PostgresStore(PostgresReading):
 
     def adjust(self, call_id: str, settlement: SettlementOrDraft, reason: str) -> Settled:
         """See `Store.adjust`."""
+        check_spent(settlement)
         settled = settlement.record()
         document, amounts = rows.document(rows.settled_document(settled)), rows.document(dict(settled.amounts))
         return _settled(self._ask(_ADJUST, rows.fit(call_id), document, amounts, rows.fit(reason), new_id()), call_id)
@@ -91,16 +96,20 @@ class PostgresStore(PostgresReading):
     def put_latch(self, latch: Latch, events: Sequence[Event] = ()) -> None:
         """See `Store.put_latch`."""
         self._ask("SELECT put_latch(%s::jsonb, %s::jsonb)", rows.document(rows.latch_document(latch)), _events(events))
+        self._watch.refresh()
 
     def drop_latch(self, scope_kind: str, scope_id: str, events: Sequence[Event] = ()) -> bool:
         """See `Store.drop_latch`."""
         found = self._ask("SELECT drop_latch(%s, %s, %s::jsonb)", rows.fit(scope_kind), rows.fit(scope_id), _events(events))
+        self._watch.refresh()
         return bool(found[0])
 
     def put_override(self, override: LimitOverride, events: Sequence[Event] = ()) -> None:
         """See `Store.put_override`."""
+        check_amount(override.limit)
         document = rows.document(rows.override_document(override))
         self._ask("SELECT put_override(%s::jsonb, %s::jsonb)", document, _events(events))
+        self._watch.refresh()
 
     def _ask(self, statement: str, *values: Any) -> Any:
         """The one row that a function answers with."""

@@ -1,0 +1,40 @@
+"""PostgreSQL keeps the contract of a store, also when every verb comes through a connection of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from runguard_core.ledger import Store
+from runguard_core.stores.postgres import PostgresStore
+from runguard_core.testing._contract import StoreContract
+
+
+class TestPostgres(StoreContract):
+    """A schema of a real server."""
+
+    @pytest.fixture
+    def store(self, ledger_url: str) -> Iterator[Store]:
+        opened = PostgresStore(ledger_url)
+        yield opened
+        opened.close()
+
+
+class TestPostgresThroughTwoPrograms(StoreContract):
+    """One writes, the other reads: what one wrote, the next one sees."""
+
+    @pytest.fixture
+    def store(self, ledger_url: str) -> Iterator[Store]:
+        stores = [PostgresStore(ledger_url), PostgresStore(ledger_url)]
+
+        class Alternating:
+            def __getattr__(self, name: str) -> object:
+                stores.reverse()
+                if name in {"latches", "overrides"}:
+                    stores[0]._watch.poll()
+                return getattr(stores[0], name)
+
+        yield Alternating()  # type: ignore[misc]  # a store by delegation
+        for opened in stores:
+            opened.close()
