@@ -179,23 +179,28 @@ class MemoryStore(AddsUp):
     def _settle(
         self, known: KeptCall, kind: EntryKind, state: CallState, settlement: SettlementOrDraft, reason: str
     ) -> dict[str, Balance]:
-        """Move every account of the call from what the book said to what the settlement says; the balances then."""
+        """Move every account of the call from what the book said to what the settlement says; the balances then.
+
+        First more is spent, then the call is closed, then its hold is freed: an interrupt in between counts too much, never less.
+        """
         before, was, amounts, balances = known.settlement, known.state, settlement.amounts, {}
         for hold in known.holds:
             key = hold.account.key
             account, actual = self._accounts[key], amounts.get(key, 0)
             old = before.amounts.get(key, 0) if before is not None else 0
-            if was is _PENDING:
-                account.pending -= hold.amount
-            elif was is _ASSUMED:
-                account.assumed -= old
+            account.posted += actual - old
             if state is _ASSUMED:
                 account.assumed += actual
-            account.posted += actual - old
-            balances[key] = Balance(account.posted, account.pending, account.assumed)
-        self._pending.pop(known.call.id, None)
+            if was is _ASSUMED:
+                account.assumed -= old
         known.settlement, known.state = settlement, state
+        self._pending.pop(known.call.id, None)
         self._lines.append((known, kind, was, before, settlement, reason))
+        for hold in known.holds:
+            account = self._accounts[hold.account.key]
+            if was is _PENDING:
+                account.pending -= hold.amount
+            balances[hold.account.key] = Balance(account.posted, account.pending, account.assumed)
         return balances
 
     def _balances(self, known: KeptCall) -> dict[str, Balance]:

@@ -200,9 +200,11 @@ class Connections:
                 yield connection
                 return
             with self.gate():
+                if connection.in_transaction:  # an interrupt came between its beginning and the block below
+                    connection.execute("ROLLBACK")
                 connection.execute("PRAGMA synchronous=FULL" if durably else "PRAGMA synchronous=NORMAL")
-                connection.execute("BEGIN IMMEDIATE")
                 try:
+                    connection.execute("BEGIN IMMEDIATE")
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
