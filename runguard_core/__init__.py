@@ -19,7 +19,7 @@ from runguard_core.errors import (
     TrippedError,
     UnknownModelError,
 )
-from runguard_core.guard import AnomalyRules, BudgetExceeded, Guard, Reservation, Session, current_session
+from runguard_core.guard import AnomalyRules, BudgetExceeded, Child, Guard, Reservation, Session, current_session
 from runguard_core.hooking import CallNode, CallTree, Hook, OpenCall, OpenCalls, StopSignal, Wraps, inside, on_import, safely
 from runguard_core.ledger import CallFilter, CallRecord, Event, Store
 from runguard_core.stores import open_store
@@ -38,6 +38,7 @@ __all__ = [
     "CallNode",
     "CallRecord",
     "CallTree",
+    "Child",
     "Clock",
     "Detector",
     "Event",

@@ -18,10 +18,11 @@ _TURNS = frozenset({"chat", "text_completion"})
 
 
 class CallKind(StrEnum):
-    """A paid request to a model, or the run of a tool."""
+    """A paid request to a model, the run of a tool, or a sub-agent's part of a budget, which costs nothing by itself."""
 
     MODEL = "model"
     TOOL = "tool"
+    CHILD = "child"
 
 
 class OutcomeKind(StrEnum):

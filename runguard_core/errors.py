@@ -91,6 +91,8 @@ class RefusedError(StoppedError):
         limit, posted, pending, requested, available: Decimals in that unit.
         resets_at: when the window ends (UTC), None for windows without an end.
         retry: RETRY_NEVER, RETRY_AFTER_RESET or RETRY_WHEN_SETTLED.
+        child: name of the sub-agent whose part was asked for; "" where it was a call.
+        is_part: the budget is a sub-agent's part, which nobody can raise.
     """
 
     rule = "budget"
@@ -108,8 +110,11 @@ class RefusedError(StoppedError):
         scope: str = "",
         resets_at: datetime | None = None,
         retry: str = RETRY_NEVER,
+        child: str = "",
+        is_part: bool = False,
     ) -> None:
         """Keep the arithmetic of the refusal."""
+        self.child, self.is_part = child, is_part
         self.budget, self.unit, self.scope = budget, unit, scope
         self.limit, self.posted, self.pending = limit, posted, pending
         self.requested, self.available = requested, available
@@ -126,10 +131,11 @@ class RefusedError(StoppedError):
 
     def _sentence(self) -> str:
         where = f" ({self.scope})" if self.scope else ""
+        asks = f"sub-agent {self.child!r}" if self.child else "the call"
         return (
-            f"budget {self.budget!r}{where} has {self.available} {self.unit} left and the call asks for "
+            f"budget {self.budget!r}{where} has {self.available} {self.unit} left and {asks} asks for "
             f"{self.requested} {self.unit}: limit {self.limit} - posted {self.posted} - pending {self.pending}; "
-            f"{self._way_out()}; the call was not sent"
+            f"{self._way_out()}; {asks} was not {'started' if self.child else 'sent'}"
         )
 
     def _way_out(self) -> str:
@@ -137,7 +143,7 @@ class RefusedError(StoppedError):
             return "it may fit when pending calls settle"
         if self.retry == RETRY_AFTER_RESET and self.resets_at is not None:
             return f"it frees at {self.resets_at:%Y-%m-%d %H:%M %Z}".rstrip()
-        return "raise the limit to go on"
+        return "a sub-agent with a larger limit may go on" if self.is_part else "raise the limit to go on"
 
 
 class TrippedError(StoppedError):

@@ -43,9 +43,9 @@ class Spent(NamedTuple):
 
 
 def spent_of(call: CallRecord) -> Spent | None:
-    """A call of the ledger as the watch sees it; None while it is pending, or when nothing was billed."""
+    """A call of the ledger as the watch sees it; None while it is pending, when nothing was billed, and for what is no call."""
     settled = call.settlement
-    if settled is None or settled.from_cache or call.state is CallState.VOIDED:
+    if settled is None or not call.is_paid or settled.from_cache or call.state is CallState.VOIDED:
         return None
     return spent_by(call.attribution, call.id, call.name, settled, is_model=call.kind is CallKind.MODEL)
 

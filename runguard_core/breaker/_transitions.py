@@ -41,6 +41,16 @@ def blocking(latches: Latches, who: Attribution, at: datetime) -> Latch | None:
     return None
 
 
+def blocking_above(latches: Latches, runs: Iterable[str], at: datetime) -> Latch | None:
+    """The latch of a run above a sub-agent's that stops the sub-agent too; None when it may pass.
+
+    Not one that a budget has set: the parent may be out of money, its sub-agents have their parts.
+    """
+    found = [latches.get(("run", run)) for run in runs] if latches else []
+    stops = (latch for latch in found if latch is not None and latch.state is not LatchState.HALF_OPEN)
+    return next((latch for latch in stops if latch.account_key is None and not has_ended(latch, at)), None)
+
+
 def has_ended(latch: Latch, at: datetime) -> bool:
     """Whether its time is over."""
     return latch.until is not None and at >= latch.until

@@ -3,6 +3,7 @@
 from runguard_core.budgets._admission import Asked, BudgetBook, account_of, effective_limit
 from runguard_core.budgets._budget import Budget, Mode
 from runguard_core.budgets._limits import Limit, in_units, parse_limit, parse_share, show_amount
+from runguard_core.budgets._part import Part, part_account, part_key, series_of
 from runguard_core.budgets._periods import Period, Window, window
 from runguard_core.budgets._plan import Claim, Plan
 
@@ -13,6 +14,7 @@ __all__ = [
     "Claim",
     "Limit",
     "Mode",
+    "Part",
     "Period",
     "Plan",
     "Window",
@@ -21,6 +23,9 @@ __all__ = [
     "in_units",
     "parse_limit",
     "parse_share",
+    "part_account",
+    "part_key",
+    "series_of",
     "show_amount",
     "window",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from runguard_core.budgets._budget import Budget
+from runguard_core.budgets._part import Part, series_of
 from runguard_core.ledger import Account, Hold, LimitOverride, Unit
 from runguard_core.values import value
 
@@ -57,6 +58,12 @@ class Plan:
         """Whether it is still good: same windows (`epoch` counts those opened), same overrides (stores replace, never change)."""
         same = overrides is self._overrides or not (overrides or self._overrides)
         return same and at < self._ends_at and epoch == self._epoch
+
+    def within(self, part: Part, *, enforce: bool = True) -> Plan:
+        """The same for a sub-agent's calls: its part, first, in place of the accounts that the part stands for."""
+        rest = [share for share in self.shares if series_of(share.account) not in part.covers]
+        own = Share(part.budget, part.account, part.limit if part.is_enforced and enforce else None, part.limit)
+        return Plan([own, *rest], self._ends_at, self._epoch, self._overrides)
 
     def holds(self, amounts: Mapping[Unit, int]) -> tuple[Hold, ...]:
         """What to set aside for a call that asks for these amounts: one hold per account."""

@@ -183,12 +183,18 @@ def budget_command(
         show(as_json, document, lambda: render.print_accounts(out, rows) if rows else out.print("No budgets used yet."))
 
 
+_PARTS_OF_A_SUB_AGENTS_KEY = 3
+
+
 def _budget_name(row: AccountRow, policy: Policy) -> str | None:
     """The policy's name for an account: accounts are kept by what they limit."""
     import json  # noqa: PLC0415
 
     try:
-        app_key, where, split, unit, period, _, _ = json.loads(row.account.key)
+        parts = json.loads(row.account.key)
+        if len(parts) == _PARTS_OF_A_SUB_AGENTS_KEY:
+            return "sub-agent"
+        app_key, where, split, unit, period, _, _ = parts
     except ValueError:
         return None
     for budget in policy.rules.budgets:

@@ -96,7 +96,8 @@ def print_explained(console: Console, found: Explained) -> None:
     )
     most = max((turn.nanos for run in found.runs for turn in run.turns), default=0)
     for run in found.runs:
-        console.print(_run_tree(run, most), highlight=False)
+        if run.parent is None:
+            console.print(_run_tree(run, most), highlight=False)
     _print_origins(console, found)
     print_stops(console, found.stops)
 
@@ -115,8 +116,7 @@ def dead_tail_note(nanos: int, of_nanos: int) -> str:
 
 
 def _run_tree(run: RunExplained, most: int) -> Tree:
-    tail = dead_tail_note(run.dead_tail_nanos or 0, run.nanos)
-    tree = Tree(f"run {shown(run.id)}  {format_usd(run.nanos)}{tail}", guide_style="dim")
+    tree = Tree(_run_title(run), guide_style="dim")
     loops = {(agent, loop): (count, nanos) for agent, loop, count, nanos in run.loops()}
     current: tuple[str | None, int] | None = None
     branch = tree
@@ -128,7 +128,18 @@ def _run_tree(run: RunExplained, most: int) -> Tree:
             branch = tree.add(f"[cyan]{who}[/], tool loop {turn.loop}: {counted(count, 'turn')}, {format_usd(nanos)}")
             current = key
         _add_turn(branch, turn, most)
+    for child in run.children:
+        tree.add(_run_tree(child, most))
     return tree
+
+
+def _run_title(run: RunExplained) -> str:
+    tail = dead_tail_note(run.dead_tail_nanos or 0, run.nanos)
+    below = f" and {format_usd(run.below_nanos)} by its sub-agents" if run.below_nanos else ""
+    if run.child is None:
+        return f"run {shown(run.id)}  {format_usd(run.nanos)}{below}{tail}"
+    part = f", of {shown(run.limit)}" if run.limit is not None else ""
+    return f"[bold]sub-agent {shown(run.child)}[/]  {format_usd(run.nanos)}{below}{part}{tail}"
 
 
 def _add_turn(branch: Tree, turn: Turn, most: int) -> None:

@@ -5,6 +5,7 @@ from runguard_core.guard._anomaly_events import FiledEpisode, anomaly_event, epi
 from runguard_core.guard._anomaly_rules import AnomalyRules
 from runguard_core.guard._building import load_refreshed_prices, price_file, rules_of
 from runguard_core.guard._callback import BudgetExceeded
+from runguard_core.guard._child import Child
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._guard import Guard
 from runguard_core.guard._installing import restored_afterwards
@@ -16,6 +17,7 @@ from runguard_core.guard._settling import is_unbilled_status
 __all__ = [
     "AnomalyRules",
     "BudgetExceeded",
+    "Child",
     "FiledEpisode",
     "Guard",
     "Listener",

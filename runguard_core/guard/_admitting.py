@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from runguard_core import breaker
 from runguard_core.attribution import Attribution
-from runguard_core.calls import Call, ModelCall, ToolCall
+from runguard_core.calls import Call, ToolCall
 from runguard_core.errors import RunguardError, StoreError
 from runguard_core.guard import _refusing as refusing
 from runguard_core.guard._callers import caller_of
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
 from runguard_core.guard._judging import check_loops
+from runguard_core.guard._latching import check_latches
 from runguard_core.guard._preparing import draft_of, plan_of, price
 from runguard_core.guard._quoting import Priced, asked_by, output_cap
 from runguard_core.guard._reservation import Reservation
@@ -19,7 +19,7 @@ from runguard_core.guard._setting_aside import set_aside
 from runguard_core.guard._turning import begin, check_turn
 from runguard_core.guard._unverified import after_fault, unverified, without_store
 from runguard_core.ids import new_id
-from runguard_core.ledger import Hold, Latch, LatchState, Refusal
+from runguard_core.ledger import Hold, Refusal
 
 
 def admit(engine: Engine, call: Call, who: Attribution, call_id: str | None = None) -> Reservation:
@@ -34,7 +34,7 @@ def admit(engine: Engine, call: Call, who: Attribution, call_id: str | None = No
         return Reservation.untracked(engine, call, call_id, who)
     it = Candidate(call, call_id, caller, engine.clock.now(), engine.clock.monotonic())
     try:
-        _check_latches(engine, it)
+        check_latches(engine, it)
         if isinstance(call, ToolCall):
             check_loops(engine, it, call)
         return _reserve(engine, it)
@@ -44,35 +44,6 @@ def admit(engine: Engine, call: Call, who: Attribution, call_id: str | None = No
         raise
     except Exception as error:  # noqa: BLE001  a fault of ours: the policy decides, not the traceback
         return after_fault(engine, it, error)
-
-
-def _check_latches(engine: Engine, it: Candidate) -> None:
-    """Kill switch first, then every latch of the call's scopes."""
-    if it.started >= engine.no_kill_file_until and engine.is_killed_by_file(it.started):
-        refusing.stop_for(engine, it, refusing.file_latch(engine, it.at))
-    latches = engine.store.latches()
-    if not latches:
-        return
-    found = breaker.blocking(latches, it.who, it.at)
-    if found is not None and not _may_land(it, found):
-        refusing.stop_for(engine, it, found)
-    probe = breaker.probe(latches, it.who)
-    it.state.is_probe = probe is not None and _is_next_run(probe, latches, it.who)
-
-
-def _may_land(it: Candidate, latch: Latch) -> bool:
-    """The one last, tool-less call after a refusal may use the landing allowance."""
-    call = it.call
-    if not isinstance(call, ModelCall) or not call.landing or call.tool_count or latch.account_key is None:
-        return False
-    with it.state.lock:
-        first, it.state.landed = not it.state.landed, True
-    return first
-
-
-def _is_next_run(probe: Latch, latches: breaker.Latches, who: Attribution) -> bool:
-    own = latches.get(("run", who.run)) if who.run is not None else None
-    return own is None and probe.state is LatchState.HALF_OPEN
 
 
 def _reserve(engine: Engine, it: Candidate) -> Reservation:

@@ -6,6 +6,7 @@ from runguard_core import events as ev
 from runguard_core.attribution import Attribution
 from runguard_core.budgets import Claim, in_units, show_amount
 from runguard_core.guard._engine import Engine
+from runguard_core.guard._preparing import plan_for
 from runguard_core.ledger import Balance, Unit
 from runguard_core.money import format_usd
 
@@ -36,7 +37,7 @@ def advice_for(engine: Engine, who: Attribution) -> str | None:
 
 def _left(engine: Engine, who: Attribution) -> str:
     """What the tightest enforced budgets leave, in words; "" without one."""
-    plan = engine.book.plan(who, engine.clock.now(), engine.store.overrides())
+    plan = plan_for(engine, who)
     claims = [claim for claim in plan.claims(dict.fromkeys(Unit, 0)) if claim.hold.limit is not None]
     balances = engine.store.balances([claim.hold.account.key for claim in claims])
     known = [(claim, balances[claim.hold.account.key]) for claim in claims if claim.hold.account.key in balances]

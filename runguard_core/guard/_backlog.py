@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from runguard_core.errors import StoreError
-from runguard_core.ledger import CallDraft, Hold, SettlementOrDraft, Store
+from runguard_core.ledger import CallOrDraft, Hold, SettlementOrDraft, Store
 
 _log = logging.getLogger("runguard")
 _MAX_WAITING = 100_000
@@ -38,7 +38,7 @@ class Backlog:
             else:
                 _log.error("RunGuard's backlog is full (%d writes): %s is lost to the ledger", _MAX_WAITING, what)
 
-    def add_unverified(self, call: CallDraft, holds: tuple[Hold, ...], expires_at: datetime, owner: str) -> None:
+    def add_unverified(self, call: CallOrDraft, holds: tuple[Hold, ...], expires_at: datetime, owner: str) -> None:
         """A call admitted without asking: its hold is written later and refuses nothing."""
         observed = tuple(Hold(hold.account, hold.amount, None, hold.shown_limit) for hold in holds)
         with self._lock:

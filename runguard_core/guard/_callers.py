@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runguard_core.attribution import DIMENSIONS, UNATTRIBUTED, Attribution
-from runguard_core.budgets import Mode, Plan
+from runguard_core.budgets import Mode, Part, Plan
 
 if TYPE_CHECKING:
     from runguard_core.guard._engine import Engine
@@ -22,6 +22,7 @@ class Caller:
         mode: enforce or observe.
         state: the run; lane: the agent instance's history in it.
         is_alone: the call belongs to no run and is one of its own.
+        part: of the budgets, where the run is a sub-agent's; None for others.
         plan: what budgets ask, once a call has asked for it.
     """
 
@@ -31,6 +32,7 @@ class Caller:
     state: RunState
     lane: Lane
     is_alone: bool
+    part: Part | None = None
     plan: Plan | None = None
 
 
@@ -58,7 +60,8 @@ def _made(engine: Engine, who: Attribution, call_id: str) -> Caller | None:
         return Caller(who, _completed(engine, who), mode, state, lane, is_alone=True)
     state, lane = engine.runs.place(who)
     placed = who if who.session is not None else who.with_values(session=who.run)
-    made = lane.caller = Caller(who, _completed(engine, placed), mode, state, lane, is_alone=False)
+    part = engine.parts.of(who.run)
+    made = lane.caller = Caller(who, _completed(engine, placed), mode, state, lane, is_alone=False, part=part)
     return made
 
 

@@ -15,12 +15,14 @@ from runguard_core import breaker
 from runguard_core import events as ev
 from runguard_core.attribution import Attribution
 from runguard_core.budgets import BudgetBook, Mode
+from runguard_core.calls import CallKind
 from runguard_core.clock import Clock
 from runguard_core.detectors import Fingerprint
 from runguard_core.errors import StoreError
 from runguard_core.guard._anomalies import Lookout
 from runguard_core.guard._backlog import Backlog
 from runguard_core.guard._dispatcher import Dispatcher, Listener
+from runguard_core.guard._parts import Parts, correct, look_for_orphans
 from runguard_core.guard._rules import QuoteMode, Rules
 from runguard_core.guard._runs import Runs
 from runguard_core.guard._time import SteadyClock
@@ -67,11 +69,18 @@ class Engine:
         self.owner = f"{os.getpid()}-{new_id()}"
         self.hold_time = timedelta(seconds=rules.hold_seconds)
         self.pending: dict[str, Reservation] = {}
+        self.parts = Parts()
         self.thresholds_said: set[tuple[str, Decimal]] = set()
         self._said_lock = threading.Lock()
         self.dispatcher = Dispatcher(listeners, beat=self.renew, beat_seconds=rules.hold_seconds / 3)
         watched = (rules.anomalies.mode or rules.mode) is not Mode.OFF
         self.lookout = Lookout(self) if watched else None
+
+    def stopping(self, who: Attribution) -> Latch | None:
+        """The latch that would stop a call of this owner now; None when it may go on."""
+        latches, now, part = self.store.latches(), self.clock.now(), self.parts.of(who.run)
+        found = breaker.blocking(latches, who, now)
+        return found if found is not None or part is None else breaker.blocking_above(latches, part.above, now)
 
     def prune(self) -> None:
         """Drop latches that stop nothing any more, so that asking for them stays cheap."""
@@ -87,26 +96,33 @@ class Engine:
             self.backlog.flush(self.store)
         oldest = self.clock.monotonic() - _MAX_RENEWALS * self.rules.hold_seconds
         live = [call_id for call_id, held in tuple(self.pending.items()) if held.started >= oldest]
+        live += self.parts.ids()  # as long as the sub-agent lives
         if live:
             self.store.extend(live, now + self.hold_time)
         self.expire(now)
+        look_for_orphans(self.parts, self.store, self.rules.defaults.app, now)
         self.prune()
         if self.lookout is not None:
             self.lookout.look()
 
-    def abandon_session(self, session: str, since: float) -> None:
-        """A session's block is left: calls made inside it that nobody closed are charged by what is known."""
+    def abandon(self, since: float, *, session: str | None = None, run: str | None = None) -> None:
+        """The block of a session (or of a sub-agent's run) is left: calls made inside that nobody closed are charged by what is
+        known.
+        """
         for held in tuple(self.pending.values()):
-            if held.attribution.session == session and held.started >= since:
+            who = held.owner
+            if held.started >= since and (who.run == run if run is not None else held.attribution.session == session):
                 held.abandon()
 
     def expire(self, now: datetime) -> None:
-        """Settle overdue holds at their quotes and say so."""
+        """Settle overdue holds at their quotes and say so; sub-agents' parts at what was spent of them."""
         assumed = self.store.expire(now)
+        correct(self.store, assumed, now)
         said = [
             ev.event(ev.CALL_ASSUMED, ev.WARN, f"call {c.id} was never settled: charged at its quote", c.attribution,
                      now, call_id=c.id, cost_nanos=str(c.cost_nanos))
             for c in assumed
+            if c.kind is not CallKind.CHILD
         ]  # fmt: skip
         self.announce(said)
 

@@ -122,13 +122,17 @@ class Guard(PlainCalls):
     def attribution(self, **values: Any) -> Attribution:
         """The attribution of a call made here: defaults, the current session of this guard, the tool that runs, `values`.
 
-        What runs inside a tool belongs to the tool's run, whatever root of its own another framework sees there.
+        What runs inside a tool (or a sub-agent) belongs to its run, whatever root of its own another framework sees there.
         """
         session, engine = current_session(), self._engine
         mine = session is not None and session._engine is engine  # noqa: SLF001  same package
         start = session.attribution if session is not None and mine else engine.rules.defaults
-        tool = innermost_tool(engine)
-        return start.with_values(**values) if tool is None else tool.with_values(**{**values, "run": None})
+        tool, is_child = innermost_tool(engine), engine.parts.of(start.run) is not None
+        if tool is None and not is_child:
+            return start.with_values(**values)
+        # a sub-agent that was opened inside a tool is further in than the tool, whose own run is another one
+        inner = start if tool is None or (is_child and tool.run != start.run) else tool
+        return inner.with_values(**{**values, "run": None})
 
     def reserve(
         self,
@@ -161,13 +165,13 @@ class Guard(PlainCalls):
         return made
 
     def end_run(self, attribution: Attribution) -> None:
-        """An adapter says that a run is over. Never raises."""
-        end_run(self._engine, attribution)
+        """An adapter says that a run is over; a sub-agent's is over with its block. Never raises."""
+        if self._engine.parts.of(attribution.run) is None:
+            end_run(self._engine, attribution)
 
     def stopped(self, attribution: Attribution | None = None) -> Latch | None:
         """The latch that would stop a call made here; None when it may go on."""
-        engine = self._engine
-        return breaker.blocking(engine.store.latches(), attribution or self.attribution(), engine.clock.now())
+        return self._engine.stopping(attribution or self.attribution())
 
     def advice(self, attribution: Attribution | None = None) -> str | None:
         """A short note for the agent of a run that was warned since its last note: the warnings, and what budgets leave.

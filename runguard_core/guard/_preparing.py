@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runguard_core.budgets import Plan
+from runguard_core.attribution import Attribution
+from runguard_core.budgets import Part, Plan
 from runguard_core.calls import ModelCall, ToolCall
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
@@ -41,11 +42,22 @@ def plan_of(engine: Engine, it: Candidate) -> Plan:
     caller, book, overrides = it.caller, engine.book, engine.store.overrides()
     landing = isinstance(it.call, ModelCall) and it.call.landing
     if book.is_by_turn or landing:
-        return book.plan(it.who, it.at, overrides, enforce=it.enforced, landing=landing)
+        once = book.plan(it.who, it.at, overrides, enforce=it.enforced, landing=landing)
+        return _within(caller.part, once, enforce=it.enforced)
     plan = caller.plan
     if plan is None or not plan.holds_at(it.at, book.epoch, overrides):
-        plan = caller.plan = book.known_plan(caller.who, it.at, overrides, enforce=it.enforced)
+        plan = book.known_plan(caller.who, it.at, overrides, enforce=it.enforced)
+        plan = caller.plan = _within(caller.part, plan, enforce=it.enforced)
     return plan
+
+
+def plan_for(engine: Engine, who: Attribution) -> Plan:
+    """The accounts that calls of this owner would touch now, for those who only ask what is left."""
+    return _within(engine.parts.of(who.run), engine.book.plan(who, engine.clock.now(), engine.store.overrides()))
+
+
+def _within(part: Part | None, plan: Plan, *, enforce: bool = True) -> Plan:
+    return plan if part is None else plan.within(part, enforce=enforce)
 
 
 def draft_of(engine: Engine, it: Candidate, priced: Priced) -> CallDraft:

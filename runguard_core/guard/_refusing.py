@@ -60,6 +60,8 @@ def stop_for(engine: Engine, it: Candidate, latch: Latch) -> None:
 def trip(engine: Engine, it: Candidate, verdict: Verdict) -> NoReturn:
     """A stop verdict: latch the run, make the session's next run a probe, raise."""
     latches = breaker.trip(verdict, it.who, it.at)
+    if it.caller.part is not None:
+        del latches[1:]  # the next run of the session is not the sub-agent's
     said = [
         ev.event(ev.RUN_TRIPPED, ev.STOP, verdict.evidence, it.who, it.at, rule=verdict.rule,
                  spent_nanos=str(it.state.spent_nanos), call_id=it.call_id, tool=getattr(it.call, "name", None),
@@ -84,13 +86,9 @@ def facts_of(verdict: Verdict) -> dict[str, Any]:
 
 def refuse(engine: Engine, it: Candidate, refusal: Refusal, claims: list[Claim]) -> NoReturn:
     """A budget said no: say which and why; latch the run only when waiting for pending calls cannot help."""
-    error = refused_error(refusal, claims)
-    said = [
-        ev.event(ev.CALL_REFUSED, ev.STOP, str(error), it.who, it.at, budget=error.budget, unit=error.unit,
-                 limit=str(error.limit), posted=str(error.posted), pending=str(error.pending),
-                 requested=str(error.requested), retry=error.retry, model=getattr(it.call, "model", None),
-                 account=refusal.hold.account.key)
-    ]  # fmt: skip
+    part = it.caller.part
+    error = refused_error(refusal, claims, is_part=part is not None and refusal.hold.account.key == part.account.key)
+    said = [_refused(it, refusal, error)]
     if error.retry == RETRY_WHEN_SETTLED:
         engine.announce(said)
     else:
@@ -99,7 +97,22 @@ def refuse(engine: Engine, it: Candidate, refusal: Refusal, claims: list[Claim])
     raise_stop(it, error)
 
 
-def refused_error(refusal: Refusal, claims: list[Claim]) -> RefusedError:
+def refuse_child(engine: Engine, it: Candidate, refusal: Refusal, claims: list[Claim], name: str) -> NoReturn:
+    """A budget has no room for a sub-agent's part. Latches nothing: the parent may go on without it, or with less."""
+    error = refused_error(refusal, claims, child=name)
+    engine.announce([_refused(it, refusal, error)])
+    raise_stop(it, error)
+
+
+def _refused(it: Candidate, refusal: Refusal, error: RefusedError) -> Event:
+    return ev.event(
+        ev.CALL_REFUSED, ev.STOP, str(error), it.who, it.at, budget=error.budget, unit=error.unit, limit=str(error.limit),
+        posted=str(error.posted), pending=str(error.pending), requested=str(error.requested), retry=error.retry,
+        model=getattr(it.call, "model", None), account=refusal.hold.account.key,
+    )  # fmt: skip
+
+
+def refused_error(refusal: Refusal, claims: list[Claim], *, child: str = "", is_part: bool = False) -> RefusedError:
     """The refusal with its arithmetic, in whole units."""
     hold, balance, unit = refusal.hold, refusal.balance, refusal.hold.account.unit
     limit = hold.limit or 0
@@ -118,6 +131,8 @@ def refused_error(refusal: Refusal, claims: list[Claim]) -> RefusedError:
         available=in_units(max(balance.available(limit), 0), unit),
         resets_at=hold.account.window_end,
         retry=retry_of(hold, balance),
+        child=child,
+        is_part=is_part,
     )
 
 

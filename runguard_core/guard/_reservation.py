@@ -12,6 +12,7 @@ from runguard_core.attribution import Attribution
 from runguard_core.calls import Call, Certainty, ModelCall, Outcome, OutcomeKind, ToolCall
 from runguard_core.errors import LedgerError, StoreError
 from runguard_core.guard._judging import end_step
+from runguard_core.guard._parts import settle as settle_part
 from runguard_core.guard._refusing import overrun_event
 from runguard_core.guard._settling import Charge, charge_of, settlement_of, void_of
 from runguard_core.guard._turning import end_turn
@@ -213,6 +214,9 @@ class Reservation:
         except LedgerError as error:
             _log.warning("RunGuard: a contradiction in the ledger: %s", error)
             return
+        part = it.caller.part
+        if part is not None and engine.parts.of(part.id) is None:  # a sub-agent's call that outlived its sub-agent
+            settle_part(store, part, engine.clock.now())
         if settled.applied is _LATE:
             late = ev.event(ev.LATE_POST, ev.NOTICE, f"call {self.call_id} was posted after its hold had expired",
                             it.who, it.at, call_id=self.call_id)  # fmt: skip

@@ -15,6 +15,7 @@ from runguard_core.calls import Call, Outcome
 from runguard_core.errors import PolicyError
 from runguard_core.guard import _ambient
 from runguard_core.guard._admitting import admit
+from runguard_core.guard._preparing import plan_for
 from runguard_core.guard._reservation import Reservation
 from runguard_core.ids import new_id
 from runguard_core.ledger import Account, CallFilter, CallRecord, Latch, LimitOverride, Unit
@@ -22,6 +23,7 @@ from runguard_core.money import nanos_to_usd
 from runguard_core.usage import Usage
 
 if TYPE_CHECKING:
+    from runguard_core.guard._child import Child
     from runguard_core.guard._engine import Engine
 
 
@@ -43,6 +45,24 @@ class Session:
     def id(self) -> str:
         """The conversation's id."""
         return self.attribution.session or self.attribution.run or ""
+
+    def child(self, limit: object, *, name: str = "sub-agent", agent: str | None = None, **more: Any) -> Child:
+        """A sub-agent with a part of this session's budgets of its own, to be entered with `with` or `async with`.
+
+        While it runs, its part is set aside in every account of that unit which this session's calls touch; what it leaves
+        returns at the end. It cannot pass its limit, and nobody else can take its part.
+
+        Args:
+            limit: written like a budget's: "0.10 USD", "20k tokens", "10 turns".
+            name: for messages and reports; agent: whose its calls are, `name` when left out.
+            more: further attribution of its calls: user, feature, team, owner, tags.
+
+        Raises:
+            PolicyError: no such limit. Entering it raises RefusedError where a budget has no room for the part.
+        """
+        from runguard_core.guard._child import Child  # noqa: PLC0415  a child is a session
+
+        return Child(self, parse_limit(limit), name, agent=agent or name, **more)
 
     # -- calls without a framework --------------------------------------------------------------------------------
 
@@ -70,8 +90,9 @@ class Session:
     # -- reading --------------------------------------------------------------------------------------------------
 
     def calls(self) -> tuple[CallRecord, ...]:
-        """The session's calls in the ledger, oldest first."""
-        return self._engine.store.calls(CallFilter(app=self.attribution.app, session=self.id))
+        """The session's calls in the ledger, those of its sub-agents among them, oldest first."""
+        found = self._engine.store.calls(CallFilter(app=self.attribution.app, session=self.id))
+        return tuple([call for call in found if call.is_paid])
 
     @property
     def spent_usd(self) -> Decimal:
@@ -81,9 +102,9 @@ class Session:
     @property
     def available_usd(self) -> Decimal | None:
         """What the tightest enforced USD budget leaves this session now; None without one."""
-        engine, at = self._engine, self._engine.clock.now()
-        claims = engine.book.claims(self.attribution, Asked({Unit.USD: 0}), at, engine.store.overrides())
-        limits = {c.hold.account.key: c.hold.limit for c in claims if c.hold.limit is not None}
+        engine = self._engine
+        holds = plan_for(engine, self.attribution).holds({Unit.USD: 0})
+        limits = {hold.account.key: hold.limit for hold in holds if hold.limit is not None}
         balances = engine.store.balances(limits)
         left = [balances[key].available(limit) for key, limit in limits.items()]
         return nanos_to_usd(max(min(left), 0)) if left else None
@@ -91,7 +112,7 @@ class Session:
     @property
     def stopped(self) -> Latch | None:
         """The latch that stops this session's current run; None when it may go on."""
-        return breaker.blocking(self._engine.store.latches(), self.attribution, self._engine.clock.now())
+        return self._engine.stopping(self.attribution)
 
     # -- a person's decisions -------------------------------------------------------------------------------------
 
@@ -138,7 +159,8 @@ class Session:
     def __enter__(self) -> Self:
         """Calls made here belong to the session from now on; a new run begins."""
         outer = self.attribution
-        self.attribution = outer.with_values(run=new_id())
+        if self._engine.parts.of(outer.run) is None:  # what a sub-agent opens inside its block is its own work
+            self.attribution = outer.with_values(run=new_id())
         if outer.session is None:
             self.attribution = self.attribution.with_values(session=self.attribution.run)
         self._entered.append((_ambient.enter(self), self._engine.clock.monotonic()))
@@ -148,8 +170,9 @@ class Session:
         """The run ends; the outer session, if any, is current again."""
         token, since = self._entered.pop()
         _ambient.leave(token)
-        self._engine.abandon_session(self.id, since)
-        end_run(self._engine, self.attribution)
+        self._engine.abandon(since, session=self.id)
+        if self._engine.parts.of(self.attribution.run) is None:
+            end_run(self._engine, self.attribution)
 
     async def __aenter__(self) -> Self:
         """As `__enter__`."""

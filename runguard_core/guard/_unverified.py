@@ -47,7 +47,21 @@ def unverified(
     engine: Engine, it: Candidate, error: StoreError, priced: Priced, draft: CallDraft, holds: tuple[Hold, ...]
 ) -> Reservation:
     """The store cannot be asked: refuse or admit as the policy says, and mark the call."""
-    policy, nanos = engine.rules.on_store_error, priced.quote.nanos or 0
+    check_unverified(engine, it, error, priced.quote.nanos or 0)
+    draft.unverified = True
+    engine.backlog.add_unverified(draft, holds, it.at + engine.hold_time, engine.owner)
+    engine.dispatcher.start()
+    it.is_admitted = True
+    return Reservation(engine, it, priced, holds)
+
+
+def check_unverified(engine: Engine, it: Candidate, error: StoreError, nanos: int) -> None:
+    """Stop what cannot be set aside, unless the policy admits it.
+
+    Args:
+        nanos: its quote, which counts against the policy's cap on unverified spend.
+    """
+    policy = engine.rules.on_store_error
     within = engine.backlog.unverified_nanos + nanos <= engine.rules.degraded_limit_nanos
     admits = not it.enforced or policy is OnStoreError.ADMIT or (policy is OnStoreError.DEGRADED and within)
     message = f"the ledger cannot be asked ({error}); the call was {'admitted unverified' if admits else 'refused'}"
@@ -61,8 +75,3 @@ def unverified(
             ),
         )  # fmt: skip
     _log.warning("RunGuard: %s", message)
-    draft.unverified = True
-    engine.backlog.add_unverified(draft, holds, it.at + engine.hold_time, engine.owner)
-    engine.dispatcher.start()
-    it.is_admitted = True
-    return Reservation(engine, it, priced, holds)

@@ -74,8 +74,8 @@ class CallRecord:
 
     Attributes:
         id: time-ordered id, also the idempotency key.
-        kind: model or tool.
-        name: model asked for, or tool.
+        kind: model or tool; a sub-agent's part of a budget is kept like a call.
+        name: model asked for, tool, or sub-agent.
         attribution: who pays.
         started_at: when it was admitted (UTC).
         quote_nanos: set aside for it in nano-USD; None when unpriced.
@@ -109,6 +109,11 @@ class CallRecord:
     def who(self) -> Attribution:
         """Whose call it is; a draft's lacks turn and loop."""
         return self.attribution
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether it may cost something itself: a sub-agent's part is no call, what it spends is in the sub-agent's calls."""
+        return self.kind is not CallKind.CHILD
 
     @property
     def cost_nanos(self) -> int:

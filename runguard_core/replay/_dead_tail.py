@@ -86,6 +86,8 @@ def beats_of_calls(calls: Iterable[CallRecord]) -> list[Beat]:
     """One run of the ledger, in the order in which its calls began."""
     found = []
     for call in calls:
+        if not call.is_paid:
+            continue
         settled, lane = call.settlement, call.attribution.instance or call.attribution.agent
         cost = call.cost_nanos if settled is None or settled.cost_nanos is not None else None
         if call.kind is CallKind.MODEL:

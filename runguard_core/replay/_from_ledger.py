@@ -27,6 +27,8 @@ def recordings_of(calls: Iterable[CallRecord], events: Iterable[Event] = (), *, 
     """
     runs: dict[tuple[str, str], list[CallRecord]] = {}
     for call in calls:
+        if not call.is_paid:
+            continue
         who = call.attribution
         run = who.run or call.id
         runs.setdefault((who.session or run, run), []).append(call)

@@ -28,6 +28,7 @@ def session_json(row: SessionRow) -> dict[str, Any]:
     return {
         "session": row.id, "app": row.app, "state": row.state, "started_at": row.started_at.isoformat(),
         "last_at": row.last_at.isoformat(), "run_count": len(row.runs), "turn_count": row.turn_count,
+        "child_count": row.child_count,
         "agents": sorted(row.agents), "users": sorted(row.users), "dead_tail_nanos": str(row.dead_tail_nanos),
         "spend": spend_json(row.spend),
     }  # fmt: skip
@@ -65,7 +66,7 @@ def explained_json(found: Explained) -> dict[str, Any]:
         "spend": spend_json(found.spend),
         "runs": [
             {
-                "run": run.id, "nanos": str(run.nanos),
+                "run": run.id, "nanos": str(run.nanos), "child": run.child, "parent": run.parent, "limit": run.limit,
                 "dead_tail_nanos": None if run.dead_tail_nanos is None else str(run.dead_tail_nanos),
                 "turns": [
                     {

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from runguard_core.budgets import show_amount
 from runguard_core.calls import CallKind, PromptPart
-from runguard_core.ledger import CallRecord, Event
+from runguard_core.events import CHILD_OPENED
+from runguard_core.ledger import CallRecord, Event, Unit
 from runguard_core.replay import beats_of_calls, dead_tail_nanos
 from runguard_core.reports._spending import Spend, total
 
@@ -33,11 +35,26 @@ class Turn:
 
 @dataclass(slots=True)
 class RunExplained:
-    """One run of the session, its turns in order."""
+    """One run of the session, its turns in order.
+
+    Attributes:
+        child: name of the sub-agent whose run it is, and parent: the run it was opened in; None for the session's own runs.
+        limit: the sub-agent's part as text, None when nobody said.
+        children: the runs of sub-agents that were opened in it; their spend is their own.
+    """
 
     id: str
     turns: list[Turn] = field(default_factory=list)
     calls: list[CallRecord] = field(default_factory=list)
+    child: str | None = None
+    parent: str | None = None
+    limit: str | None = None
+    children: list[RunExplained] = field(default_factory=list)
+
+    @property
+    def below_nanos(self) -> int:
+        """Charged so far to its sub-agents and theirs, nano-USD."""
+        return sum(run.nanos + run.below_nanos for run in self.children)
 
     @property
     def nanos(self) -> int:
@@ -97,11 +114,14 @@ def explain(session: str, calls: Sequence[CallRecord], events: Iterable[Event]) 
     The price of a call is split between its prompt and its answer by tokens weighted one to four (what most price lists
     charge), and the prompt's share over its parts by characters. The parts add up to the session's cost exactly.
     """
-    runs: dict[str, RunExplained] = {}
+    runs, events = dict[str, RunExplained](), tuple(events)
     turns: dict[tuple[str, str | None, int], Turn] = {}
     for call in calls:
         who = call.attribution
         run = runs.setdefault(who.run or "", RunExplained(who.run or ""))
+        if not call.is_paid:
+            _hang(runs, run, call)
+            continue
         key = (run.id, who.instance or who.agent, who.turn or 0)
         turn = turns.get(key)
         if turn is None:
@@ -109,9 +129,19 @@ def explain(session: str, calls: Sequence[CallRecord], events: Iterable[Event]) 
             run.turns.append(turn)
         run.calls.append(call)
         (turn.models if call.kind is CallKind.MODEL else turn.tools).append(call)
+    for event in events:
+        if event.kind == CHILD_OPENED and event.call_id in runs:
+            runs[event.call_id].limit = show_amount(int(event.facts["limit"]), Unit(event.facts["unit"]))
     origins, output = _origins(calls)
     stops = [event for event in events if event.kind in STOPS]
     return Explained(session, total(calls, session), list(runs.values()), origins, output, stops)
+
+
+def _hang(runs: dict[str, RunExplained], parent: RunExplained, part: CallRecord) -> None:
+    """A sub-agent's run, which is named by its part, under the run in which it was opened."""
+    run = runs.setdefault(part.id, RunExplained(part.id))
+    run.child, run.parent = part.name, parent.id
+    parent.children.append(run)
 
 
 _ANSWER_WEIGHT = 4

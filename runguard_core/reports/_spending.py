@@ -41,7 +41,9 @@ class Spend:
     usage: Usage = field(default=NO_USAGE)
 
     def add(self, call: CallRecord) -> None:
-        """One more call."""
+        """One more call; a sub-agent's part is none."""
+        if not call.is_paid:
+            return
         if call.kind is CallKind.MODEL:
             self.call_count += 1
         else:
@@ -72,7 +74,7 @@ def spending(calls: Iterable[CallRecord], by: str, zone: tzinfo) -> list[Spend]:
     """
     key_of, sums = _key(by, zone), dict[str, Spend]()
     for call in calls:
-        key = key_of(call)
+        key = key_of(call) if call.is_paid else None
         if key is None:
             continue
         found = sums.get(key)
@@ -117,6 +119,7 @@ class SessionRow:
     Attributes:
         spend: its sum; started_at, last_at: first and latest call (UTC); run_count, turn_count: of its calls.
         app, agents, users: who made them.
+        child_count: sub-agents that were given a part.
         state: "running" (a call in flight), "finished", or "stopped" (its next run is a probe).
         dead_tail_nanos: what its runs spent after their last new tool results, nano-USD.
     """
@@ -130,6 +133,7 @@ class SessionRow:
     agents: set[str] = field(default_factory=set)
     users: set[str] = field(default_factory=set)
     turn_count: int = 0
+    child_count: int = 0
     state: str = "finished"
     dead_tail_nanos: int = 0
 
@@ -147,12 +151,17 @@ def sessions(calls: Iterable[CallRecord], latches: Iterable[Latch], now: datetim
             row = found[key] = SessionRow(key[1], who.app, Spend(key[1]), call.started_at, call.started_at)
         row.spend.add(call)
         row.last_at = max(row.last_at, call.settlement.at if call.settlement else call.started_at)
+        if not call.is_paid:
+            row.child_count += 1
+            continue
         row.runs.add(who.run or "")
         row.agents |= {who.agent} - {None}  # type: ignore[arg-type]  # None is taken out
         row.users |= {who.user} - {None}  # type: ignore[arg-type]  # None is taken out
         row.turn_count += call.kind is CallKind.MODEL
-    # stopped by one of its runs, or as a whole
-    stopped = {latch.scope_id if latch.scope_kind == "session" else latch.session for latch in latches}
+    # stopped by one of its runs, or as a whole; a sub-agent that is stopped stops itself only
+    parts = {call.id for call in calls if not call.is_paid}
+    own = [latch for latch in latches if latch.scope_kind != "run" or latch.scope_id not in parts]
+    stopped = {latch.scope_id if latch.scope_kind == "session" else latch.session for latch in own}
     for row in found.values():
         row.state = _state(row, now, idle, is_stopped=row.id in stopped)
         row.dead_tail_nanos = sum(tails.get((row.app, row.id, run), 0) for run in row.runs)

@@ -105,7 +105,7 @@ class Used:
 
 def used_by(calls: Iterable[CallRecord]) -> Used:
     """The sum of a test's calls."""
-    found = list(calls)
+    found = [call for call in calls if call.is_paid]
     models = [call for call in found if call.kind is CallKind.MODEL]
     settled = [(call, call.settlement) for call in models if call.settlement is not None]
     usages = [settlement.usage for _, settlement in settled if settlement.usage is not None]

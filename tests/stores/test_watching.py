@@ -247,9 +247,10 @@ def test_a_fault_of_ours_does_not_end_the_thread(server: Server) -> None:
 
 def test_the_thread_ends_with_close_and_with_the_store() -> None:
     watch = Watch(lambda: 1, dict, dict, place="x")
-    watch.latches()
+    assert watch.latches() == {}
     thread = watch._thread
-    assert thread is not None and thread.is_alive()
+    assert thread is not None
+    assert thread.is_alive()
     watch.close()
     watch.close()
     assert not thread.is_alive()
@@ -257,6 +258,7 @@ def test_the_thread_ends_with_close_and_with_the_store() -> None:
     forgotten = Watch(lambda: 1, dict, dict, place="x", every_seconds=0.001)
     forgotten.latches()
     thread = forgotten._thread
+    assert thread is not None
     del forgotten
     gc.collect()
     thread.join(5)
