@@ -20,6 +20,7 @@ from runguard_core.guard._advising import advice_for
 from runguard_core.guard._ambient import current_session
 from runguard_core.guard._building import engine_of, rules_of
 from runguard_core.guard._callback import budget_listener
+from runguard_core.guard._child import Child
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._installing import install_adapters
 from runguard_core.guard._ownership import claim, innermost_tool, own
@@ -118,6 +119,10 @@ class Guard(PlainCalls):
         """
         who = self.attribution(session=id, agent=agent, user=user, feature=feature, team=team, tags=tags, **more)
         return Session(self._engine, who)
+
+    def child(self, limit: object, *, name: str = "sub-agent", **more: Any) -> Child:
+        """A sub-agent of whoever runs here (the current session, the tool that runs); see `Session.child`."""
+        return self.session().child(limit, name=name, **more)
 
     def attribution(self, **values: Any) -> Attribution:
         """The attribution of a call made here: defaults, the current session of this guard, the tool that runs, `values`.

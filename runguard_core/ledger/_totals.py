@@ -65,8 +65,7 @@ _NO_TOKENS = (0,) * len(USAGE_FIELDS)
 
 def counts_of(kind: CallKind, quote_nanos: int | None, settlement: Settlement | None) -> tuple[int, ...]:
     """What one call adds to a total, in the order of TOTAL_FIELDS: a call in flight its quote, a settled one its charge."""
-    is_model = kind is CallKind.MODEL
-    ones = (1, 0) if is_model else (0, 1)
+    ones = int(kind is CallKind.MODEL), int(kind is CallKind.TOOL)  # a sub-agent's part is neither, and costs nothing
     if settlement is None:
         return (*ones, 0, 0, 0, 0, 0, quote_nanos or 0, *_NO_TOKENS)
     cost, certainty = settlement.cost_nanos or 0, settlement.certainty
