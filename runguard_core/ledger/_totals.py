@@ -61,11 +61,17 @@ _OWN_COUNT = len(_OWN_FIELDS)
 #: The whole numbers of a total, the columns of every roll-up.
 TOTAL_FIELDS: tuple[str, ...] = (*_OWN_FIELDS, *USAGE_FIELDS)
 _NO_TOKENS = (0,) * len(USAGE_FIELDS)
+_NOTHING = (0,) * len(TOTAL_FIELDS)
 
 
 def counts_of(kind: CallKind, quote_nanos: int | None, settlement: Settlement | None) -> tuple[int, ...]:
-    """What one call adds to a total, in the order of TOTAL_FIELDS: a call in flight its quote, a settled one its charge."""
-    ones = int(kind is CallKind.MODEL), int(kind is CallKind.TOOL)  # a sub-agent's part is neither, and costs nothing
+    """What one call adds to a total, in the order of TOTAL_FIELDS: a call in flight its quote, a settled one its charge.
+
+    A sub-agent's part is no call of its own and adds nothing.
+    """
+    if kind is CallKind.CHILD:
+        return _NOTHING
+    ones = (1, 0) if kind is CallKind.MODEL else (0, 1)
     if settlement is None:
         return (*ones, 0, 0, 0, 0, 0, quote_nanos or 0, *_NO_TOKENS)
     cost, certainty = settlement.cost_nanos or 0, settlement.certainty
@@ -98,9 +104,9 @@ def dimension_of(name: str) -> Callable[[CallRecord], str | None]:
     """How to read a dimension of a call.
 
     Args:
-        name: a dimension of attribution; "model" (the one that answered, else the one asked), "tool", "provider", "kind", "hour"
-            (see `quarter_hour_of`), "conversation" (the session, else the run, else the call); any other word, or "tag:WORD", is
-            the key of a tag.
+        name: a dimension of attribution; "model" (the one that answered, else the one asked), "tool", "provider", "kind",
+            "quarter_hour" (see `quarter_hour_of`), "conversation" (the session, else the run, else the call);
+            any other word, or "tag:WORD", is the key of a tag.
     """
     known = _SPECIAL.get(name)
     return known if known is not None else lambda call: call.attribution.value(name)
@@ -130,9 +136,11 @@ _SPECIAL: Mapping[str, Callable[[CallRecord], str | None]] = {
 
 
 def totals_of(calls: Iterable[CallRecord], by: Sequence[str]) -> dict[TotalKey, Total]:
-    """Sums of calls by dimensions, worked out call by call: the truth that every roll-up must equal."""
+    """Sums of paid calls by dimensions, worked out call by call: the truth that every roll-up must equal."""
     readers, sums = [dimension_of(name) for name in by], dict[TotalKey, list[int]]()
     for call in calls:
+        if not call.is_paid:
+            continue
         key = tuple([read(call) for read in readers])
         adds = counts_of(call.kind, call.quote_nanos, call.settlement)
         kept = sums.get(key)

@@ -17,13 +17,15 @@ from importlib.resources import files
 from pathlib import Path
 
 from runguard_core.errors import RunguardError, StoreSchemaError, StoreUnavailableError
+from runguard_core.stores._sqlite_words import Words
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover - no flock outside POSIX: SQLite's own waiting must do
     fcntl = None  # type: ignore[assignment]  # a module or nothing
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+SCRIPTS = ("sqlite.sql", "sqlite_leases.sql", "sqlite_totals.sql")
 _BUSY_SECONDS = 30.0
 _LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.0001, 0.001
 
@@ -31,7 +33,7 @@ _LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.0001, 0.001
 class _Opened:
     """One thread's connection and its place in the queue; closed with the thread."""
 
-    __slots__ = ("__weakref__", "connection", "gate", "inode")
+    __slots__ = ("__weakref__", "connection", "gate", "inode", "words")
 
     def __init__(self, path: str, busy_seconds: float) -> None:
         self.gate = os.open(f"{path}.gate", os.O_RDWR | os.O_CREAT, 0o600)
@@ -44,6 +46,7 @@ class _Opened:
             raise
         self.connection.row_factory = sqlite3.Row
         self.inode = 0
+        self.words = Words()
 
     def leave_gate(self) -> None:
         """Give the queue's descriptor back; twice is harmless."""
@@ -96,6 +99,11 @@ class Connections:
             raise StoreUnavailableError(self.path, reason, "restart the program; put the file back to keep its history")
         return opened.connection
 
+    def words(self) -> Words:
+        """The dictionaries of this thread's connection."""
+        opened: _Opened = self._local.opened
+        return opened.words
+
     def _open(self) -> _Opened:
         if Path(self.path).is_dir():
             raise StoreUnavailableError(self.path, "it is a folder", "name a file in it")
@@ -133,8 +141,8 @@ class Connections:
         connection.execute("PRAGMA synchronous=NORMAL")
         if not tables:
             folder = files("runguard_core.stores")
-            script = "".join([folder.joinpath(name).read_text("utf-8") for name in ("sqlite.sql", "sqlite_leases.sql")])
-            stamp = f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'), ('breaker', '0');"  # noqa: S608  a constant of ours
+            script = "".join([folder.joinpath(name).read_text("utf-8") for name in SCRIPTS])
+            stamp = f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'), ('breaker', '0'), ('lines', '0');"  # noqa: S608  a constant of ours
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n{stamp}\nCOMMIT;")
 
     def _check_schema(self, connection: sqlite3.Connection) -> None:
@@ -208,6 +216,7 @@ class Connections:
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
+                    self.words().forget()
                     # a full disk has rolled back already; a second ROLLBACK would hide the real error
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
@@ -218,6 +227,21 @@ class Connections:
         """Read outside a transaction of our own."""
         with self.errors():
             yield self.get()
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Several reads that see one state of the book."""
+        with self.errors():
+            connection = self.get()
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                with contextlib.suppress(sqlite3.OperationalError):  # a broken file has ended it already
+                    connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,14 +19,19 @@ from runguard_core.ledger import (
     Latch,
     LimitOverride,
     Tell,
+    Total,
+    TotalKey,
 )
 from runguard_core.stores import _sqlite_rows as rows
-from runguard_core.stores._adding_up import AddsUp
-from runguard_core.stores._laws import discrepancies
+from runguard_core.stores._sqlite_calls import call_of
+from runguard_core.stores._sqlite_checking import checked, every_line
 from runguard_core.stores._sqlite_connection import Connections
+from runguard_core.stores._sqlite_packing import pack_id
+from runguard_core.stores._sqlite_selecting import selected
+from runguard_core.stores._sqlite_totals import kept_sessions, kept_totals
 
 
-class SqliteReading(AddsUp):
+class SqliteReading:
     """Opens the file and reads it; writes nothing but the schema of a new file."""
 
     def __init__(self, path: str, *, busy_seconds: float = 30.0) -> None:
@@ -42,15 +47,8 @@ class SqliteReading(AddsUp):
 
     def verify(self, tell: Tell | None = None) -> tuple[Discrepancy, ...]:
         """See `Store.verify`; asks SQLite for the file's own integrity too."""
-        with self._connections.reading() as db:
-            db.execute("BEGIN")
-            try:
-                checked = [row[0] for row in db.execute("PRAGMA integrity_check").fetchall()]
-                broken = [Discrepancy("file", text, "ok") for text in checked if text != "ok"]
-                found = discrepancies(self.accounts(), self.entries(), self.calls(CallFilter())) + _lease_discrepancies(db)
-            finally:
-                db.execute("ROLLBACK")
-        return tuple(broken + found)
+        with self._connections.snapshot() as db:
+            return tuple(checked(db, self._connections.words(), tell))
 
     def balances(self, keys: Iterable[str]) -> dict[str, Balance]:
         """See `Store.balances`."""
@@ -63,28 +61,29 @@ class SqliteReading(AddsUp):
 
     def call(self, call_id: str) -> CallRecord | None:
         """See `Store.call`."""
-        found = self._all("SELECT * FROM call WHERE id = ?", call_id)
-        return rows.call_of(found[0]) if found else None
+        with self._connections.snapshot() as db:
+            row = db.execute("SELECT * FROM call WHERE id = ?", (pack_id(call_id),)).fetchone()
+            return call_of(db, self._connections.words(), row) if row is not None else None
 
     def calls(self, where: CallFilter) -> tuple[CallRecord, ...]:
         """See `Store.calls`."""
-        tests = {
-            "app = ?": where.app, "session = ?": where.session, "run = ?": where.run, "agent = ?": where.agent,
-            "state = ?": where.state.value if where.state else None, "started_at >= ?": rows.micros(where.since),
-            "started_at < ?": rows.micros(where.until),
-        }  # fmt: skip
-        used = {test: value for test, value in tests.items() if value is not None}
-        sql = "SELECT * FROM call" + (" WHERE " + " AND ".join(used) if used else "") + " ORDER BY started_at DESC, id DESC"  # noqa: S608  fixed texts
-        if where.limit:
-            sql += f" LIMIT {int(where.limit)}"
-        return tuple(rows.call_of(row) for row in reversed(self._all(sql, *used.values())))
+        with self._connections.snapshot() as db:
+            return tuple(selected(db, self._connections.words(), where))
+
+    def totals(self, by: Sequence[str], where: CallFilter) -> Mapping[TotalKey, Total]:
+        """See `Store.totals`: from sums kept by quarters of an hour and by run, as far as they go; the rest from calls."""
+        with self._connections.snapshot() as db:
+            return kept_totals(db, self._connections.words(), by, where)
+
+    def sessions(self, where: CallFilter) -> tuple[tuple[str, str], ...]:
+        """See `Store.sessions`."""
+        with self._connections.snapshot() as db:
+            return kept_sessions(db, self._connections.words(), where)
 
     def entries(self, call_id: str | None = None) -> tuple[Entry, ...]:
         """See `Store.entries`."""
-        if call_id is None:
-            return tuple(rows.entry_of(row) for row in self._all("SELECT * FROM entry ORDER BY sequence"))
-        found = self._all("SELECT * FROM entry WHERE call_id = ? ORDER BY sequence", call_id)
-        return tuple(rows.entry_of(row) for row in found)
+        with self._connections.snapshot() as db:
+            return tuple(every_line(db, self._connections.words(), call_id))
 
     def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
         """See `Store.events`."""
@@ -139,20 +138,3 @@ def accounts_of(db: sqlite3.Connection, keys: Iterable[str]) -> Mapping[str, Bal
         row = db.execute("SELECT posted, pending, assumed, leased FROM account WHERE key = ?", (key,)).fetchone()
         found[key] = Balance(*row) if row is not None else Balance()
     return found
-
-
-def _lease_discrepancies(db: sqlite3.Connection) -> list[Discrepancy]:
-    """Accounts whose leased sum is not that of their leases."""
-    found = db.execute(
-        "SELECT account.title, leased, coalesce(sum(rest), 0) AS rests FROM account LEFT JOIN lease ON account_key = account.key "
-        "GROUP BY account.key HAVING leased <> rests"
-    )
-    return [Discrepancy(f"leases of {title}", str(leased), str(rests)) for title, leased, rests in found.fetchall()]
-
-
-def event_sql() -> str:
-    """Insert one event; the same id twice is one event."""
-    return (
-        "INSERT OR IGNORE INTO event (id, kind, at, severity, message, app, session, run, agent, feature, call_id, facts) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    )

@@ -1,7 +1,8 @@
--- The ledger's tables. Amounts are whole numbers of a unit's smallest part (USD: nano-USD), times are microseconds UTC.
+-- The ledger's tables, layout 2 (docs/ledger.md). Amounts are whole numbers of a unit's smallest part (USD: nano-USD), times
+-- are microseconds since 1970, UTC. To look around, read the views at the end of `sqlite_views.sql`: they speak plainly.
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
--- One counter of the book; a cache that `verify` recomputes from the entries.
+-- One counter of the book; a cache that `verify` recomputes from the lines.
 CREATE TABLE account (
   id INTEGER PRIMARY KEY,
   key TEXT NOT NULL UNIQUE,
@@ -16,36 +17,79 @@ CREATE TABLE account (
   shown_limit INTEGER
 ) STRICT;
 
--- One call: who pays, what was set aside, how it ended.
-CREATE TABLE call (
-  id TEXT NOT NULL PRIMARY KEY,
-  kind TEXT NOT NULL,
-  name TEXT NOT NULL,
-  state TEXT NOT NULL,
-  started_at INTEGER NOT NULL,
-  app TEXT NOT NULL, feature TEXT, team TEXT, owner TEXT, agent TEXT, instance TEXT, user TEXT, session TEXT, run TEXT,
-  turn INTEGER, loop INTEGER, release TEXT, tags TEXT NOT NULL,
-  provider TEXT, account TEXT, key_fingerprint TEXT,
-  quote_nanos INTEGER, quote_is_bound INTEGER NOT NULL, max_output_tokens INTEGER, signature TEXT, parts TEXT NOT NULL,
-  policy_hash TEXT NOT NULL, unverified INTEGER NOT NULL,
-  holds TEXT NOT NULL, expires_at INTEGER NOT NULL, process TEXT NOT NULL,
-  ended_at INTEGER, outcome TEXT, amounts TEXT, cost_nanos INTEGER, certainty TEXT,
-  input_tokens INTEGER, output_tokens INTEGER, cache_read_input_tokens INTEGER, cache_creation_input_tokens INTEGER,
-  cache_creation_1h_input_tokens INTEGER, reasoning_output_tokens INTEGER, input_audio_tokens INTEGER,
-  cache_audio_read_tokens INTEGER, output_audio_tokens INTEGER, input_image_tokens INTEGER, output_image_tokens INTEGER,
-  web_search_count INTEGER,
-  duration_seconds REAL, model_answered TEXT, provider_request_id TEXT, error TEXT, error_status INTEGER,
-  attempt_count INTEGER, from_cache INTEGER, tool_names TEXT, result_hash TEXT, result_chars INTEGER, note TEXT
-) STRICT, WITHOUT ROWID;
-CREATE INDEX call_session ON call (session, id);
-CREATE INDEX call_run ON call (run, id);
-CREATE INDEX call_started ON call (started_at);
-CREATE INDEX call_pending ON call (expires_at) WHERE state = 'pending';
+-- What repeats is written once. Who pays:
+CREATE TABLE payer (
+  id INTEGER PRIMARY KEY,
+  app TEXT NOT NULL, feature TEXT, team TEXT, owner TEXT, agent TEXT, release TEXT, tags TEXT NOT NULL
+) STRICT;
+CREATE INDEX payer_tags ON payer (tags, feature, agent);
 
--- The lines of the book: written once, never changed.
+-- whose run it is (`lone` is the call's id where neither session nor run is known: such a call is a session of its own);
+CREATE TABLE who (
+  id INTEGER PRIMARY KEY,
+  payer INTEGER NOT NULL REFERENCES payer,
+  user TEXT, session TEXT, run TEXT, instance TEXT, lone TEXT
+) STRICT;
+CREATE INDEX who_session ON who (session);
+CREATE INDEX who_run ON who (run);
+
+-- what was called, under which policy;
+CREATE TABLE asked (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL, name TEXT NOT NULL,
+  provider TEXT, account TEXT, key_fingerprint TEXT, policy_hash TEXT NOT NULL
+) STRICT;
+CREATE INDEX asked_name ON asked (name);
+
+-- which accounts a call touches, a JSON list of their ids; texts.
+CREATE TABLE chain (id INTEGER PRIMARY KEY, accounts TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+
+-- One call. `n` is the number of the line that set its amounts aside; the line that closed it has the number n + closing.
+-- Both lines are this row, read in two ways; only corrections are lines of their own (`entry`).
+CREATE TABLE call (
+  n INTEGER PRIMARY KEY,
+  id ANY NOT NULL UNIQUE,              -- 16 bytes for our ids, 17 for UUIDs, else the text
+  state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),           -- 0 pending, 1 posted, 2 voided, 3 assumed
+  started_at INTEGER NOT NULL,
+  who INTEGER NOT NULL REFERENCES who,
+  asked INTEGER NOT NULL REFERENCES asked,
+  chain INTEGER REFERENCES chain,
+  turn INTEGER, loop INTEGER,
+  quote_nanos INTEGER,
+  held TEXT,                           -- amounts set aside; empty where they are the quote in USD, else 1
+  quote_is_bound INTEGER NOT NULL CHECK (quote_is_bound IN (0, 1)),
+  unverified INTEGER NOT NULL CHECK (unverified IN (0, 1)),
+  max_output_tokens INTEGER,
+  signature ANY,                       -- 16 bytes for a digest
+  origins INTEGER REFERENCES word,     -- where the parts of the prompt came from
+  sizes TEXT,                          -- three numbers a part: characters, messages, new characters
+  expires_at INTEGER, process TEXT,    -- while pending
+  closing INTEGER CHECK (closing > 0),
+  corrected INTEGER NOT NULL DEFAULT 0 CHECK (corrected IN (0, 1)),  -- its closing line has moved to `entry`
+  ended_after INTEGER,                 -- microseconds after started_at
+  outcome INTEGER CHECK (outcome BETWEEN 0 AND 3),                -- 0 completed, 1 failed, 2 cancelled, 3 unknown
+  certainty INTEGER CHECK (certainty BETWEEN 0 AND 3),            -- 0 exact, 1 estimated, 2 unpriced, 3 assumed
+  spent TEXT,                          -- actual amounts; empty where they follow from cost, tokens and time
+  cost_nanos INTEGER,
+  input_tokens INTEGER, output_tokens INTEGER, cache_read_input_tokens INTEGER, cache_creation_input_tokens INTEGER,
+  reasoning_output_tokens INTEGER,
+  duration_seconds REAL,
+  answered INTEGER REFERENCES word,    -- the model that answered
+  provider_request_id TEXT, attempt_count INTEGER,
+  from_cache INTEGER CHECK (from_cache IN (0, 1)),
+  tools INTEGER REFERENCES word,       -- tools the answer asks for
+  result_hash ANY, result_chars INTEGER,
+  more TEXT,                           -- what few calls have, as JSON: error, error_status, note, rare token counts
+  CHECK ((state = 0) = (closing IS NULL)), CHECK ((state = 0) = (expires_at IS NOT NULL))
+) STRICT;
+CREATE INDEX call_who ON call (who);
+CREATE INDEX call_pending ON call (expires_at) WHERE expires_at IS NOT NULL;
+
+-- Lines that no call's row says: corrections, the lines they corrected, and what became of lost leases. Never changed.
 CREATE TABLE entry (
   sequence INTEGER PRIMARY KEY,
-  call_id TEXT NOT NULL,
+  call_id ANY NOT NULL,
   kind TEXT NOT NULL,
   at INTEGER NOT NULL,
   moves TEXT NOT NULL,
@@ -73,4 +117,4 @@ CREATE TABLE limit_override (
 ) STRICT, WITHOUT ROWID;
 
 -- Ids that were voided before they were reserved: a reserve that arrives late must not slip in.
-CREATE TABLE tombstone (call_id TEXT NOT NULL PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE tombstone (call_id ANY NOT NULL PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;

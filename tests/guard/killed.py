@@ -10,8 +10,7 @@ import urllib.request
 from typing import Any
 
 from runguard_core import Guard, Usage
-from runguard_core.ledger import EntryKind
-from runguard_core.stores import _sqlite
+from runguard_core.stores._sqlite_pen import Pen
 
 STEP, STORE, URL = sys.argv[1:4]
 
@@ -22,20 +21,19 @@ def die_at(step: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def dying(kind: EntryKind, step: str) -> Any:
-    """Die inside the transaction, after the entry was written and before the commit."""
-    write = _sqlite._line
+def dying(write: Any, step: str) -> Any:
+    """Die inside the transaction, after the rows were written and before the commit."""
 
-    def line(*args: Any) -> None:
-        write(*args)
-        if args[2] is kind:
-            die_at(step)
+    def written(pen: Pen, *args: Any) -> None:
+        write(pen, *args)
+        pen.finish()
+        die_at(step)
 
-    return line
+    return written
 
 
-_sqlite._line = dying(EntryKind.PENDING, "in_reserve")
-_sqlite._line = dying(EntryKind.POST, "in_post")
+Pen.enter = dying(Pen.enter, "in_reserve")  # type: ignore[method-assign]  # this is what the program is for
+Pen.close = dying(Pen.close, "in_post")  # type: ignore[method-assign]  # as above
 guard = Guard(app="killed", store=STORE, max_cost_per_session_usd="1", hold_seconds=60)
 with guard.session("s"):
     die_at("before_reserve")
