@@ -7,6 +7,7 @@ from datetime import datetime
 
 from runguard_core.errors import LeaseLostError
 from runguard_core.ledger import Balance, CallOrDraft, Event, Hold, Refusal, Reserved, Want
+from runguard_core.stores._laws import check_asked
 from runguard_core.stores.leases._holdings import Holdings
 from runguard_core.stores.leases._leases import Leases
 from runguard_core.stores.leases._recovering import recover_the_dead
@@ -16,17 +17,21 @@ from runguard_core.stores.leases._slices import Slice, slice_for
 WAIT_SECONDS = 0.25
 #: After a refusal others are not asked again for so long.
 _CALM_SECONDS = 1.0
+#: Other threads may take what was fetched; a call that has no luck so often is reserved plainly.
+_MOST_TRIES = 20
 _LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.001, 0.02
 
 
 def ask(
     leases: Leases, call: CallOrDraft, holds: Sequence[Hold], expires_at: datetime, events: Sequence[Event]
 ) -> Reserved | Refusal | None:
-    """Reserve with leases that may have to be fetched first; None when there is no owner any more.
+    """Reserve with leases that may have to be fetched first; None when there is no owner any more, or no journal has room for it.
 
     Raises:
+        InvalidAmountError: an amount is none.
         StoreError: the store cannot be asked.
     """
+    check_asked(call, holds)
     patience: _Patience | None = None
     while True:
         with leases.flow:
@@ -43,7 +48,10 @@ def ask(
 def _try(
     leases: Leases, call: CallOrDraft, holds: Sequence[Hold], expires_at: datetime, events: Sequence[Event]
 ) -> Reserved | Refusal | None:
-    while (holdings := leases.holdings) is not None:
+    for _ in range(_MOST_TRIES):
+        holdings = leases.holdings
+        if holdings is None:
+            break
         wanted = holdings.wanted_back()
         if wanted is not None or not holdings.has_room():
             leases.flush(wanted)

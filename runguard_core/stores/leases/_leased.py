@@ -219,6 +219,7 @@ class Leased(ReadingThrough):
         self._leases.seen.add(call_id)
         holdings = self._leases.holdings
         if holdings is not None:
+            holdings.ended_elsewhere(call_id)
             holdings.learn(settled.balances)
         return replace(settled, balances=self._without_ours(settled.balances))
 

@@ -17,6 +17,9 @@ from runguard_core.ledger import (
     Latch,
     LeaseBackend,
     LimitOverride,
+    Tell,
+    Total,
+    TotalKey,
 )
 from runguard_core.stores.leases._host import Host
 from runguard_core.stores.leases._leases import Leases
@@ -55,10 +58,20 @@ class ReadingThrough:
         ours = self._ours(key)
         return balance if not ours else replace(balance, leased=max(0, balance.leased - ours))
 
-    def verify(self) -> tuple[Discrepancy, ...]:
+    def verify(self, tell: Tell | None = None) -> tuple[Discrepancy, ...]:
         """See `Store.verify`."""
         self._tell()
-        return self.backend.verify()
+        return self.backend.verify(tell)
+
+    def totals(self, by: Sequence[str], where: CallFilter) -> Mapping[TotalKey, Total]:
+        """See `Store.totals`."""
+        self._tell()
+        return self.backend.totals(by, where)
+
+    def sessions(self, where: CallFilter) -> tuple[tuple[str, str], ...]:
+        """See `Store.sessions`."""
+        self._tell()
+        return self.backend.sessions(where)
 
     def balances(self, keys: Iterable[str]) -> dict[str, Balance]:
         """See `Store.balances`; `leased` is what other processes have."""

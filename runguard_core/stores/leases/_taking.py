@@ -24,7 +24,8 @@ from runguard_core.ledger import (
     Settled,
     SettlementOrDraft,
 )
-from runguard_core.stores._laws import assumed_settlement
+from runguard_core.money import MAX_AMOUNT
+from runguard_core.stores._laws import assumed_settlement, check_spent
 from runguard_core.stores.leases._happened import Batch, Happened, Open, Seen
 from runguard_core.stores.leases._segments import Journal
 from runguard_core.stores.leases._slices import Slice
@@ -87,8 +88,10 @@ class Taking:
                 one = slices.get(hold.account.key)
                 if one is None or hold.shown_limit != one.shown:
                     return None
-                limit = hold.limit
-                if limit is not None and (hold.amount > one.free or limit < one.limit):
+                limit, amount = hold.limit, hold.amount
+                if type(amount) is not int or not 0 <= amount <= MAX_AMOUNT:
+                    return None
+                if limit is not None and (amount > one.free or limit < one.limit):
                     return None
                 touched.append(one)
             return self._take(Open(call, holds, tuple(touched), [hold.amount for hold in holds], expires_at), events)
@@ -113,8 +116,21 @@ class Taking:
             names.keep()
         return Reserved(_CREATED, tuple(balances))
 
+    def ended_elsewhere(self, call_id: str) -> None:
+        """The book was told the end of a call directly; the lease gets nothing back."""
+        with self.lock:
+            it = self.open.pop(call_id, None)
+            for one, held in () if it is None else zip(it.touched, it.amounts, strict=True):
+                one.pending -= held
+
     def end(self, call_id: str, settlement: SettlementOrDraft, verb: int, events: Sequence[Event]) -> Settled | None:
-        """Post or void a call that was paid for here; None when it is not open here, or the journal has no room."""
+        """Post or void a call that was paid for here; None when it is not open here, or the journal has no room.
+
+        Raises:
+            InvalidAmountError: an amount is none.
+        """
+        if verb != VOID:
+            check_spent(settlement)
         with self.lock:
             it = self.open.get(call_id)
             if it is None or it.ended or self.is_closed:

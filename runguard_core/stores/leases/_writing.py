@@ -172,7 +172,8 @@ def settle_text(
     names: Names, verb: int, call_id: str, touched: tuple[Slice, ...], settlement: SettlementOrDraft, events: Sequence[Event]
 ) -> str:
     """A post, a void, or an assumption."""
-    cost, usage, amounts = settlement.cost_nanos, settlement.usage, settlement.amounts
+    usage = settlement.usage
+    cost, amounts = (0, {}) if verb == VOID else (settlement.cost_nanos, settlement.amounts)
     rest = _rest_of_draft(settlement) if type(settlement) is SettlementDraft else _rest(settlement.record())
     seconds = settlement.duration_seconds
     outcome = settlement.outcome.kind if type(settlement) is SettlementDraft else settlement.record().outcome
