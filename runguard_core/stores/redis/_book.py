@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from runguard_core.stores.redis._address import Address
 from runguard_core.stores.redis._connection import Server
 from runguard_core.stores.redis._epoch import Remembered
 from runguard_core.stores.redis._keys import Keys
+from runguard_core.stores.redis._recent import Said
 
 #: What the keys and texts are; the oldest program that may share them.
 SCHEMA, READABLE_BY = 1, 1
@@ -84,6 +85,16 @@ class Book:
         if word == "RANGE":
             raise self.server.unavailable("an account would hold more than 2**62", "correct the amounts")
         return word, found
+
+    def remember(self, verb: str, words: Callable[[], Sequence[object]], more_keys: Sequence[str]) -> None:
+        """A verb was answered: it is said again, with these words, to a primary that may not have heard it."""
+        self.server.recent.add(Said(verb, (*self.keys.book, *more_keys), lambda: (self.epoch, *words())))
+
+    def write(self, verb: str, *words: object, more_keys: Sequence[str] = ()) -> tuple[str, list[Any]]:
+        """Run a verb that may be said again as it is, and remember it."""
+        answer = self.run(verb, *words, more_keys=more_keys)
+        self.remember(verb, lambda: words, more_keys)
+        return answer
 
     def line_count(self) -> int:
         """How many lines the book has now.

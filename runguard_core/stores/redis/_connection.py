@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 import redis
 from redis import exceptions as theirs
 from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
 from redis.retry import Retry
 
 from runguard_core.errors import StoreError, StoreUnavailableError
 from runguard_core.stores.redis._address import Address
+from runguard_core.stores.redis._recent import Recent, say_again
 from runguard_core.stores.redis._scripts import Script, script
 
 T = TypeVar("T")
@@ -21,6 +23,10 @@ _log = logging.getLogger("runguard")
 #: Bounds of every wait for the server; `socket_timeout` and `socket_connect_timeout` in the URL say otherwise.
 _TIMEOUTS = {"socket_timeout": 2.0, "socket_connect_timeout": 1.0}
 _OLDEST = (7, 0)
+#: What must survive the primary, where replicas are asked for: who sets aside goes on to spend.
+_REPLICATED = frozenset({"reserve", "grant"})
+#: How long replicas are waited for.
+_REPLICAS_MILLIS = 500
 #: What the server says, and what to do.
 _WAYS = {
     "OOM": "raise the server's maxmemory; calls that are in flight can still be settled",
@@ -35,6 +41,10 @@ _WAYS = {
 }
 
 
+class NotReplicatedError(StoreUnavailableError):
+    """The primary has it, but not as many replicas as were asked for."""
+
+
 class Server:
     """One server (or cluster) and this process's connections to it, which a forked child does not share."""
 
@@ -44,16 +54,52 @@ class Server:
         Raises:
             StoreUnavailableError: it cannot be reached, is too old, is a replica, or would forget or evict.
         """
-        self.address = address
+        self.address, self.recent = address, Recent()
+        self._primaries: set[str] = set()
+        self._is_cluster = False
         with self.errors():
-            self.client: Any = self._connect()
-            self._check(self.client.info())
+            self.client: Any = self._connect(redis.Redis, retry=Retry(NoBackoff(), 0))
+            info = self.client.info()
+            self._check(info)
+            if info.get("cluster_enabled"):
+                self._enter_cluster()
 
-    def _connect(self) -> Any:
-        return redis.Redis.from_url(
-            self.address.server, decode_responses=True, encoding_errors="replace", protocol=2, retry=Retry(NoBackoff(), 0),
-            **_TIMEOUTS,
+    def _connect(self, kind: Any, **more: Any) -> Any:
+        return kind.from_url(
+            self.address.server, decode_responses=True, encoding_errors="replace", protocol=2, redis_connect_func=self._greet,
+            **_TIMEOUTS, **more,
         )  # fmt: skip
+
+    def _enter_cluster(self) -> None:
+        """One tenant lies in one slot, and the client finds the node that has it."""
+        if self.address.replica_count:
+            raise self.unavailable("replicas=N cannot be asked for in a cluster", "leave it out; see docs/stores-redis.md")
+        self.client.close()
+        self._is_cluster = True
+        self.client = self._connect(RedisCluster)
+
+    def _greet(self, connection: Any) -> None:
+        """On every new connection: is this still the primary, and has it heard what was said lately?"""
+        if not self._is_cluster:
+            connection.on_connect()
+        connection.send_command("INFO", "replication")
+        told = dict(line.split(":", 1) for line in connection.read_response().splitlines() if ":" in line)
+        if told.get("role") != "master":
+            if self._is_cluster:
+                return
+            raise theirs.ReadOnlyError("this is a replica")
+        with self.recent.lock:
+            primary = told.get("master_replid", "")
+            if primary not in self._primaries:
+                self._say_again(connection)
+                self._primaries.add(primary)
+
+    def _say_again(self, connection: Any) -> None:
+        recent = self.recent.all()
+        if recent:
+            taken = say_again(connection, recent)
+            place = self.address.shown
+            _log.warning("RunGuard found another primary at %s and told it the last %d of %d steps", place, taken, len(recent))
 
     def _check(self, info: dict[str, Any]) -> None:
         """Whether money may be kept here."""
@@ -85,10 +131,17 @@ class Server:
         """Run a verb's script. Every verb may be said twice, so that `ask` may ask once more.
 
         Raises:
+            NotReplicatedError: fewer replicas have it than the address asks for.
             StoreUnavailableError: the server cannot be reached, or does not take it.
         """
-        known = script(verb)
-        return self.ask(lambda client: _evaluate(client, known, keys, words))
+        known, count = script(verb), self.address.replica_count
+        if not count or verb not in _REPLICATED:
+            return self.ask(lambda client: _evaluate(client, known, keys, words))
+        found, reached = self.ask(lambda client: _evaluate_and_wait(client, known, keys, words, count))
+        if reached < count:
+            reason = f"{reached} of the {count} replicas asked for (replicas={count}) have what was set aside"
+            raise NotReplicatedError(self.address.shown, reason, "bring a replica back; nothing was spent")
+        return found
 
     def ask(self, question: Callable[[Any], T]) -> T:
         """Ask the server; when the answer is lost, which says nothing about what happened, ask once more.
@@ -101,7 +154,8 @@ class Server:
                 return question(self.client)
             except (theirs.ConnectionError, theirs.TimeoutError, theirs.ReadOnlyError) as lost:
                 _log.info("RunGuard asks %s once more: %s", self.address.shown, lost)
-                self.client.connection_pool.disconnect(inuse_connections=False)  # those of a server that has gone are all dead
+                if not self._is_cluster:  # those of a server that has gone are all dead
+                    self.client.connection_pool.disconnect(inuse_connections=False)
                 return question(self.client)
 
     @contextlib.contextmanager
@@ -138,3 +192,20 @@ def _evaluate(client: Any, known: Script, keys: Sequence[str], words: Sequence[o
     except theirs.NoScriptError:
         found = client.execute_command("EVAL", known.text, len(keys), *keys, *words)
     return found
+
+
+def _evaluate_and_wait(
+    client: Any, known: Script, keys: Sequence[str], words: Sequence[object], count: int
+) -> tuple[list[Any], int]:
+    """Both in one round trip, on one connection."""
+    for command, name in (("EVALSHA", known.digest), ("EVAL", known.text)):
+        with client.pipeline(transaction=False) as both:
+            both.execute_command(command, name, len(keys), *keys, *words)
+            both.execute_command("WAIT", count, _REPLICAS_MILLIS)
+            found, reached = both.execute(raise_on_error=False)
+        if not isinstance(found, theirs.NoScriptError):
+            break
+    for one in (found, reached):
+        if isinstance(one, Exception):
+            raise one
+    return found, int(reached)

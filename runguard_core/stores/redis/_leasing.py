@@ -27,21 +27,21 @@ class RedisLeases(RedisStore):
     def enlist(self, owner: Owner) -> None:
         """See `LeaseBackend.enlist`."""
         about = json.dumps({"host": owner.host, "boot_id": owner.boot_id, "journal": owner.journal})
-        self._book.run("enlist", owner.id, owner.applied, rows.micros(owner.deadline), about, more_keys=self._keys_of(owner.id))
+        self._book.write("enlist", owner.id, owner.applied, rows.micros(owner.deadline), about, more_keys=self._keys_of(owner.id))
 
     def grant(self, owner_id: str, wants: Sequence[Want], *, now: datetime) -> Granted | Refusal:
         """See `LeaseBackend.grant`. As durable as the server: see `docs/stores-redis.md`."""
-        texts = json.dumps([_want_text(want) for want in wants], ensure_ascii=True)
-        keys = self._keys_of(owner_id)
-        word, found = self._book.run("grant", owner_id, new_id(), rows.micros(now), texts, more_keys=keys)
+        token, at, keys = new_id(), rows.micros(now), self._keys_of(owner_id)
+        word, found = self._book.run("grant", owner_id, token, at, _wants_text(wants), more_keys=keys)
         if word == "GONE":
             raise LeaseLostError(owner_id)
         if word == "REFUSED":
             want = wants[int(found[0]) - 1]
             return Refusal(Hold(want.account, want.need, want.limit, want.shown_limit), rows.balance_of(found[2:]))
-        slices = [found[at : at + _FIELDS_PER_WANT] for at in range(0, len(found), _FIELDS_PER_WANT)]
-        pairs = list(zip((want.account.key for want in wants), slices, strict=True))
-        return Granted({key: int(one[0]) for key, one in pairs}, {key: rows.balance_of(one[2:]) for key, one in pairs})
+        slices = [found[place : place + _FIELDS_PER_WANT] for place in range(0, len(found), _FIELDS_PER_WANT)]
+        amounts = {want.account.key: int(one[0]) for want, one in zip(wants, slices, strict=True)}
+        self._book.remember("grant", lambda: (owner_id, token, at, _wants_text(wants, amounts)), keys)
+        return Granted(amounts, {want.account.key: rows.balance_of(one[2:]) for want, one in zip(wants, slices, strict=True)})
 
     def settle(
         self, owner_id: str, offset: int, verbs: Sequence[LeaseVerb], *, keep: Mapping[str, int], deadline: datetime
@@ -71,7 +71,7 @@ class RedisLeases(RedisStore):
         return tuple(self._read(self._apply("recover", owner_id, batch, offset, rows.micros(now), *words)))
 
     def _apply(self, verb: str, owner_id: str, batch: Batch, *words: object) -> list[Any]:
-        word, found = self._book.run(verb, owner_id, *words, more_keys=batch.places.more)
+        word, found = self._book.write(verb, owner_id, *words, more_keys=batch.places.more)
         if word == "GONE":
             raise LeaseLostError(owner_id)
         if word != "DONE":
@@ -82,9 +82,14 @@ class RedisLeases(RedisStore):
         return [self._book.keys.lease_of(owner_id), self._book.keys.open_of(owner_id)]
 
 
-def _want_text(want: Want) -> list[str]:
-    account, shown = want.account, rows.amount_text(want.shown_limit)
-    return [rows.fit(account.key), rows.account_text(account), str(want.need), str(want.want), str(want.limit), shown]
+def _wants_text(wants: Sequence[Want], given: Mapping[str, int] | None = None) -> str:
+    """Wants as the script takes them. What was given already is needed, and not limited again."""
+    texts = []
+    for want in wants:
+        need, limit = (str(want.need), str(want.limit)) if given is None else (str(given[want.account.key]), "")
+        about = rows.fit(want.account.key), rows.account_text(want.account)
+        texts.append([*about, need, str(want.want), limit, rows.amount_text(want.shown_limit)])
+    return json.dumps(texts, ensure_ascii=True)
 
 
 def _owner_of(owner_id: str, text: str) -> Owner:

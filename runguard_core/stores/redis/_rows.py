@@ -202,13 +202,13 @@ def account_of(text: str) -> Account:
     return Account(key, Unit(unit), title, *[None if at is None else instant(at) for at in (start, end)])
 
 
-def holds_text(holds: Sequence[Hold]) -> str:
-    """What a reserve sets aside: key, the account, amount, limit, shown limit."""
-    rows = [
-        [fit(h.account.key), account_text(h.account), str(h.amount), _text(h.limit) or "", _text(h.shown_limit) or ""]
-        for h in holds
-    ]
-    return _json(rows)
+def holds_text(holds: Sequence[Hold], *, is_admitted: bool = False) -> str:
+    """What a reserve sets aside: key, the account, amount, limit, shown limit. What is admitted already is not limited again."""
+    texts = []
+    for hold in holds:
+        limits = "" if is_admitted else amount_text(hold.limit), amount_text(hold.shown_limit)
+        texts.append([fit(hold.account.key), account_text(hold.account), str(hold.amount), *limits])
+    return _json(texts)
 
 
 def amounts_text(amounts: Mapping[str, int]) -> str:

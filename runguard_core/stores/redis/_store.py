@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from runguard_core.errors import AlreadyPostedError, AlreadyVoidedError, ConflictingEntryError
+from runguard_core.calls import OutcomeKind
+from runguard_core.errors import AlreadyPostedError, AlreadyVoidedError, ConflictingEntryError, StoreUnavailableError
 from runguard_core.ids import new_id
 from runguard_core.ledger import (
     Applied,
@@ -21,11 +23,13 @@ from runguard_core.ledger import (
     Refusal,
     Reserved,
     Settled,
+    Settlement,
     SettlementOrDraft,
 )
 from runguard_core.money import check_amount
 from runguard_core.stores._laws import check_asked, check_spent
 from runguard_core.stores.redis import _rows as rows
+from runguard_core.stores.redis._connection import NotReplicatedError
 from runguard_core.stores.redis._places import Places
 from runguard_core.stores.redis._reading import RedisReading
 
@@ -46,23 +50,33 @@ class RedisStore(RedisReading):
         check_asked(call, holds)
         call = call.record()
         places = Places(self._book.keys, [self._book.keys.open_of(owner)])
-        word, found = self._book.run(
-            "reserve", call.id, rows.asked(call, holds), rows.amount_text(call.quote_nanos), rows.micros(call.started_at),
-            rows.request_text(call), rows.micros(expires_at), rows.owner_text(owner), rows.holds_text(holds),
-            places.events(events), places.lists(call), more_keys=places.more,
-        )  # fmt: skip
+        before = (call.id, rows.asked(call, holds), rows.amount_text(call.quote_nanos), rows.micros(call.started_at),
+                  rows.request_text(call), rows.micros(expires_at), rows.owner_text(owner))  # fmt: skip
+        after = (places.events(events), places.lists(call))
+        try:
+            word, found = self._book.run("reserve", *before, rows.holds_text(holds), *after, more_keys=places.more)
+        except NotReplicatedError:
+            self._take_back(call)
+            raise
         if word in {"CREATED", "EXISTS"}:
+            admitted = tuple(holds)
+            self._book.remember("reserve", lambda: (*before, rows.holds_text(admitted, is_admitted=True), *after), places.more)
             return Reserved(Applied(word.lower()), tuple(balance for _, balance in balances_of(found)))
         if word == "REFUSED":
             return Refusal(holds[int(found[0]) - 1], rows.balance_of(found[2:]))
         raise refusal_of(call.id, "ASKED" if word == "CONFLICT" else word)
+
+    def _take_back(self, call: CallRecord) -> None:
+        """Void what only the primary has; where even that fails, the hold is charged at its deadline."""
+        with contextlib.suppress(StoreUnavailableError):
+            self.void(call.id, Settlement(at=call.started_at, outcome=OutcomeKind.FAILED, note="no replica had it in time"))
 
     def post(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.post`."""
         check_spent(settlement)
         settlement = settlement.record()
         places = Places(self._book.keys)
-        word, found = self._book.run(
+        word, found = self._book.write(
             "post", call_id, rows.said(settlement), rows.settlement_text(settlement), rows.amounts_text(settlement.amounts),
             rows.amount_text(settlement.cost_nanos), rows.micros(settlement.at), rows.fit(settlement.note or ""),
             places.events(events), more_keys=places.more,
@@ -76,12 +90,12 @@ class RedisStore(RedisReading):
         reason = rows.fit(nothing.note or nothing.error or "")
         text, at = rows.settlement_text(nothing), rows.micros(nothing.at)
         return self._settled(
-            call_id, *self._book.run("void", call_id, text, at, reason, places.events(events), more_keys=places.more)
+            call_id, *self._book.write("void", call_id, text, at, reason, places.events(events), more_keys=places.more)
         )
 
     def extend(self, call_ids: Iterable[str], expires_at: datetime) -> int:
         """See `Store.extend`."""
-        _, found = self._book.run("extend", rows.micros(expires_at), *call_ids)
+        _, found = self._book.write("extend", rows.micros(expires_at), *call_ids)
         return int(found[0])
 
     def expire(self, now: datetime) -> tuple[CallRecord, ...]:
@@ -97,7 +111,7 @@ class RedisStore(RedisReading):
         """See `Store.adjust`."""
         check_spent(settlement)
         settlement = settlement.record()
-        word, found = self._book.run(
+        word, found = self._book.write(
             "adjust", call_id, rows.said(settlement), rows.settlement_text(settlement), rows.amounts_text(settlement.amounts),
             rows.amount_text(settlement.cost_nanos), rows.micros(settlement.at), rows.fit(reason), new_id(),
         )  # fmt: skip
@@ -121,7 +135,7 @@ class RedisStore(RedisReading):
         """Run a verb whose last word is the events that come with it."""
         places = Places(self._book.keys)
         said = places.events(events)
-        return self._book.run(verb, *words, said, more_keys=places.more)[1]
+        return self._book.write(verb, *words, said, more_keys=places.more)[1]
 
     # -- the breaker's state --------------------------------------------------------------------------------------
 
