@@ -121,7 +121,26 @@ CREATE FUNCTION insert_call(p_call jsonb, p_accounts bigint[], p_held bigint[]) 
   RETURNING number
 $$;
 
--- `place`: of the first hold, in the caller's order, that does not fit.
+-- The place of the first hold, in the caller's order, that does not fit; `p_amount` names what is asked for.
+CREATE FUNCTION first_refused(p_accounts bigint[], p_holds jsonb, p_amount text) RETURNS integer LANGUAGE sql STABLE AS $$
+  SELECT min(h.place)::integer
+  FROM jsonb_array_elements(p_holds) WITH ORDINALITY h(value, place) JOIN account a ON a.id = p_accounts[h.place]
+  WHERE (h.value->>p_amount)::bigint > (h.value->>'limit')::numeric - a.posted - a.pending - a.leased
+$$;
+
+-- Nothing is set aside; of the accounts that were opened only those up to the one that refuses stay.
+CREATE FUNCTION refuse(p_accounts bigint[], p_opened bigint[], p_holds jsonb, p_place integer)
+RETURNS answer LANGUAGE plpgsql AS $$
+DECLARE
+  v_answer answer;
+BEGIN
+  UPDATE account SET shown_limit = (p_holds->(p_place - 1)->>'shown')::bigint WHERE id = p_accounts[p_place];
+  DELETE FROM account WHERE id = ANY (p_opened) AND id <> ALL (p_accounts[1:p_place]);
+  v_answer := answer_of('refused', p_accounts[p_place:p_place]);
+  v_answer.place := p_place;
+  RETURN v_answer;
+END $$;
+
 CREATE FUNCTION reserve(p_call jsonb, p_holds jsonb, p_expires_at bigint, p_process text, p_events jsonb)
 RETURNS answer LANGUAGE plpgsql AS $$
 DECLARE
@@ -129,12 +148,10 @@ DECLARE
   v_accounts bigint[];
   v_opened bigint[];
   v_held bigint[];
-  v_limits bigint[];
   v_shown bigint[];
   v_overdue bigint[];
   v_place integer;
   v_number bigint;
-  v_answer answer;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(p_call->>'id', 0));
   IF EXISTS (SELECT FROM call WHERE id = p_call->>'id') THEN
@@ -142,10 +159,8 @@ BEGIN
   ELSIF EXISTS (SELECT FROM tombstone WHERE call_id = p_call->>'id') THEN
     RETURN outcome('tombstone');
   END IF;
-  SELECT array_agg(h.amount ORDER BY h.place), array_agg(h."limit" ORDER BY h.place), array_agg(h.shown ORDER BY h.place)
-  INTO v_held, v_limits, v_shown
-  FROM ROWS FROM (jsonb_to_recordset(p_holds) AS (amount bigint, "limit" bigint, shown bigint))
-    WITH ORDINALITY h(amount, "limit", shown, place);
+  SELECT array_agg(h.amount ORDER BY h.place), array_agg(h.shown ORDER BY h.place) INTO v_held, v_shown
+  FROM ROWS FROM (jsonb_to_recordset(p_holds) AS (amount bigint, shown bigint)) WITH ORDINALITY h(amount, shown, place);
   v_overdue := take_overdue(v_at, 100);
   SELECT * INTO v_accounts, v_opened FROM open_accounts(p_holds);
   IF v_overdue = '{}' THEN
@@ -154,15 +169,9 @@ BEGIN
     PERFORM lock_accounts(v_accounts || accounts_of(v_overdue));
     PERFORM assume(v_overdue, v_at);
   END IF;
-  SELECT min(h.place) INTO v_place
-  FROM unnest(v_accounts, v_held, v_limits) WITH ORDINALITY h(id, amount, "limit", place) JOIN account a ON a.id = h.id
-  WHERE h.amount > h."limit"::numeric - a.posted - a.pending - a.leased;
+  v_place := first_refused(v_accounts, p_holds, 'amount');
   IF v_place IS NOT NULL THEN
-    UPDATE account SET shown_limit = v_shown[v_place] WHERE id = v_accounts[v_place];
-    DELETE FROM account WHERE id = ANY (v_opened) AND id <> ALL (v_accounts[1:v_place]);
-    v_answer := answer_of('refused', v_accounts[v_place:v_place]);
-    v_answer.place := v_place;
-    RETURN v_answer;
+    RETURN refuse(v_accounts, v_opened, p_holds, v_place);
   END IF;
   UPDATE account a SET pending = a.pending + h.amount, shown_limit = h.shown
   FROM (
@@ -197,12 +206,12 @@ BEGIN
   PERFORM lock_accounts(p_call.accounts);
   SELECT array_agg(a.key), array_agg((p_amounts->>a.key)::bigint ORDER BY u.place) INTO v_keys, v_amounts
   FROM unnest(p_call.accounts) WITH ORDINALITY u(id, place) JOIN account a ON a.id = u.id;
-  SELECT array_agg(coalesce(u.now, 0) - coalesce(u.old, 0) ORDER BY u.place), array_agg(-coalesce(u.old, 0) ORDER BY u.place)
+  SELECT array_agg(coalesce(u.now, 0) - coalesce(u.old, 0) ORDER BY u.place),
+    array_agg(CASE WHEN p_state = 'assumed' THEN coalesce(u.now, 0) ELSE 0 END
+      - CASE WHEN p_call.state = 'assumed' THEN coalesce(u.old, 0) ELSE 0 END ORDER BY u.place)
+      FILTER (WHERE 'assumed' IN (p_state, p_call.state))
   INTO v_posted, v_assumed
   FROM unnest(p_call.accounts, v_amounts, p_call.amounts) WITH ORDINALITY u(id, now, old, place);
-  IF p_call.state <> 'assumed' THEN
-    v_assumed := NULL;
-  END IF;
   UPDATE account a SET posted = a.posted + m.posted, pending = a.pending - m.held, assumed = a.assumed + m.assumed
   FROM (
     SELECT id, sum(posted) AS posted, CASE WHEN p_call.state = 'pending' THEN sum(held) ELSE 0 END AS held,

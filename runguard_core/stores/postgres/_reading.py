@@ -50,6 +50,7 @@ class PostgresReading:
         self.url = address.shown
         self._ledger_id: str | None = None
         self._keys: dict[int, str] = {}  # of accounts: they are opened and never change
+        self._number_of: dict[str, int] = {}
         self._connections = Connections(address, self._look_at, reply_seconds=reply_seconds)
         self._connections.run(lambda link: link.closed)  # connecting is what may fail
         self._watch = Watch(self._breaker_version, self._read_latches, self._read_overrides, place=self.url)
@@ -139,10 +140,12 @@ class PostgresReading:
         fit = [rows.fit(value) if isinstance(value, str) else value for value in values]
         return self._connections.run(lambda link: link.execute(sql, fit or None).fetchall())
 
-    def _calls(self, sql: str, *values: Any) -> list[CallRecord]:
-        found = self._all(sql, *values)
+    def _calls(self, sql: str, *values: Any) -> tuple[CallRecord, ...]:
+        return self._records(self._all(sql, *values))
+
+    def _records(self, found: Sequence[Any]) -> tuple[CallRecord, ...]:
         keys = self._keys_of(number for row in found if row.amounts is not None for number in row.accounts)
-        return [rows.call_of(row, keys) for row in found]
+        return tuple([rows.call_of(row, keys) for row in found])
 
     def _keys_of(self, numbers: Iterable[int]) -> Mapping[int, str]:
         missing = list(set(numbers) - self._keys.keys())

@@ -82,12 +82,16 @@ def hold_documents(holds: Sequence[Hold]) -> list[dict[str, Any]]:
 
 
 def _hold(hold: Hold) -> dict[str, Any]:
-    account = hold.account
-    row = {
-        "key": account.key, "unit": account.unit.value, "title": account.title, "window_start": micros(account.window_start),
-        "window_end": micros(account.window_end), "amount": hold.amount, "limit": hold.limit, "shown": hold.shown_limit,
-    }  # fmt: skip
+    row = {**account_document(hold.account), "amount": hold.amount, "limit": hold.limit, "shown": hold.shown_limit}
     return {name: value for name, value in row.items() if value is not None}
+
+
+def account_document(account: Account) -> dict[str, Any]:
+    """The row of a new account."""
+    return {
+        "key": account.key, "unit": account.unit.value, "title": account.title, "window_start": micros(account.window_start),
+        "window_end": micros(account.window_end),
+    }  # fmt: skip
 
 
 def settled_document(settlement: Settlement) -> dict[str, Any]:

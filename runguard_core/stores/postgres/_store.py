@@ -49,9 +49,9 @@ class PostgresStore(PostgresReading):
         document, wanted = rows.document(rows.call_document(call)), rows.document(rows.hold_documents(holds))
         answer = self._ask(_RESERVE, document, wanted, _int8(expires_at), rows.fit(owner), _events(events))
         if answer.outcome == "refused":
-            return Refusal(holds[answer.place - 1], _balances(answer)[0])
+            return Refusal(holds[answer.place - 1], balances_of(answer)[0])
         _check(answer.outcome, call.id, conflict="reserved before for something else", tombstone="a void of this id came first")
-        return Reserved(Applied(answer.outcome), tuple(_balances(answer)))
+        return Reserved(Applied(answer.outcome), tuple(balances_of(answer)))
 
     def post(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.post`."""
@@ -124,14 +124,15 @@ def _events(events: Sequence[Event]) -> str | None:
     return rows.document(rows.event_documents(events)) if events else None
 
 
-def _balances(answer: Any) -> list[Balance]:
+def balances_of(answer: Any) -> list[Balance]:
+    """The balances that a function answers with, in its order."""
     sums = zip(answer.posted or (), answer.pending or (), answer.assumed or (), answer.leased or (), strict=True)
     return [Balance(*four) for four in sums]
 
 
 def _settled(answer: Any, call_id: str) -> Settled:
     _check(answer.outcome, call_id, conflict="posted before with other amounts")
-    balances: Mapping[str, Balance] = dict(zip(answer.keys or (), _balances(answer), strict=True))
+    balances: Mapping[str, Balance] = dict(zip(answer.keys or (), balances_of(answer), strict=True))
     return Settled(Applied(answer.outcome), balances)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from runguard_core.ledger import Store
-from runguard_core.stores.postgres import PostgresStore
+from runguard_core.ledger import LeaseBackend, Store
+from runguard_core.stores.postgres import PostgresLeases, PostgresStore
 from runguard_core.testing._contract import StoreContract
+from runguard_core.testing._lease_contract import LeaseBackendContract
 
 
 class TestPostgres(StoreContract):
@@ -38,3 +39,13 @@ class TestPostgresThroughTwoPrograms(StoreContract):
         yield Alternating()  # type: ignore[misc]  # a store by delegation
         for opened in stores:
             opened.close()
+
+
+class TestPostgresGrants(LeaseBackendContract):
+    """What it grants to processes."""
+
+    @pytest.fixture
+    def backend(self, ledger_url: str) -> Iterator[LeaseBackend]:
+        opened = PostgresLeases(ledger_url)
+        yield opened
+        opened.close()
