@@ -70,6 +70,7 @@ class Engine:
         self.hold_time = timedelta(seconds=rules.hold_seconds)
         self.pending: dict[str, Reservation] = {}
         self.parts = Parts()
+        self.latches: breaker.Latches = {}  # as read last
         self.thresholds_said: set[tuple[str, Decimal]] = set()
         self._said_lock = threading.Lock()
         self.dispatcher = Dispatcher(listeners, beat=self.renew, beat_seconds=rules.hold_seconds / 3)

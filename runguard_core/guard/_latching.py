@@ -5,6 +5,7 @@ from __future__ import annotations
 from runguard_core import breaker
 from runguard_core.attribution import Attribution
 from runguard_core.calls import ModelCall
+from runguard_core.errors import StoreError
 from runguard_core.guard import _refusing as refusing
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
@@ -19,17 +20,25 @@ def check_latches(engine: Engine, it: Candidate) -> None:
     """
     if it.started >= engine.no_kill_file_until and engine.is_killed_by_file(it.started):
         refusing.stop_for(engine, it, refusing.file_latch(engine, it.at))
-    latches = engine.store.latches()
-    if not latches:
-        return
-    part = it.caller.part
-    found = breaker.blocking(latches, it.who, it.at)
+    try:
+        latches = engine.latches = engine.store.latches()
+    except StoreError:  # the policy may admit calls now, but not those that are known to be stopped
+        _check(engine, it, engine.latches)
+        raise
+    if latches:
+        _check(engine, it, latches)
+        probe = (
+            breaker.probe(latches, it.who) if it.caller.part is None else None
+        )  # its parent's run is on probation, not its own
+        it.state.is_probe = probe is not None and _is_next_run(probe, latches, it.who)
+
+
+def _check(engine: Engine, it: Candidate, latches: breaker.Latches) -> None:
+    found, part = breaker.blocking(latches, it.who, it.at), it.caller.part
     if found is None and part is not None:
         found = breaker.blocking_above(latches, part.above, it.at)
     if found is not None and not _may_land(it, found):
         refusing.stop_for(engine, it, found)
-    probe = breaker.probe(latches, it.who) if part is None else None  # the parent's run is the one on probation
-    it.state.is_probe = probe is not None and _is_next_run(probe, latches, it.who)
 
 
 def _may_land(it: Candidate, latch: Latch) -> bool:

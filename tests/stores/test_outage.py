@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from runguard_core import Guard, StoppedError, Usage
+from runguard_core.errors import StoreUnavailableError
 from runguard_core.guard._backlog import Backlog
 from runguard_core.ledger import CallFilter
 from runguard_core.stores import MemoryStore, SqliteStore
@@ -85,4 +87,29 @@ def test_degraded_admission_is_capped(tmp_path: Path) -> None:
     assert passed == 3
     other.execute("ROLLBACK")
     other.close()
+    guard.close()
+
+
+def test_whoever_is_known_to_be_stopped_stays_stopped_while_the_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that admits calls without the ledger does not admit those a person has stopped."""
+    store = MemoryStore()
+    guard = Guard(app="x", store=store, on_store_error="admit")
+    guard.kill("agent:planner", reason="runaway")
+    assert guard.stopped(guard.attribution(agent="planner")) is not None
+    with pytest.raises(StoppedError), guard.session("s", agent="planner"), guard.model_call("gpt-4o-mini", prompt="x"):
+        pytest.fail("it is stopped")
+
+    def away() -> NoReturn:
+        raise StoreUnavailableError("redis://ledger", "Connection refused")
+
+    monkeypatch.setattr(store, "latches", away)
+    with (
+        pytest.raises(StoppedError, match="runaway"),
+        guard.session("s", agent="planner"),
+        guard.model_call("gpt-4o-mini", prompt="x"),
+    ):
+        pytest.fail("it is known to be stopped")
+    with guard.session("s", agent="other"), guard.model_call("gpt-4o-mini", prompt="x") as call:
+        call.post(Usage(input_tokens=1, output_tokens=1))
+    monkeypatch.undo()
     guard.close()
