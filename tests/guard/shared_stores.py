@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 #: The kinds there are.
-KINDS = ("sqlite", "postgresql")
+KINDS = ("sqlite", "redis", "postgresql")
 
 
 def shared_url(kind: str, folder: Path, request: Any) -> str:
