@@ -144,8 +144,10 @@ class Leased(ReadingThrough):
     def expire(self, now: datetime) -> tuple[CallRecord, ...]:
         """See `Store.expire`; owners that have died are recovered, and their open calls are among those assumed."""
         with self._leases.flow:
-            found = self._expire_own(now) + recover_the_dead(self._leases)
-            return found + self.backend.expire(now)
+            found = self._expire_own(now)
+            recover_the_dead(self._leases)
+            recovered, self._leases.recovered = self._leases.recovered, []  # by whatever asked first
+            return found + tuple(recovered) + self.backend.expire(now)
 
     def adjust(self, call_id: str, settlement: SettlementOrDraft, reason: str) -> Settled:
         """See `Store.adjust`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runguard_core.errors import LeaseLostError, LedgerError, StoreError
 from runguard_core.ids import new_id
-from runguard_core.ledger import Hold, LeaseBackend, Owner
+from runguard_core.ledger import CallRecord, Hold, LeaseBackend, Owner
 from runguard_core.stores.leases._happened import Batch, Happened, Seen
 from runguard_core.stores.leases._holdings import Holdings
 from runguard_core.stores.leases._host import Host
@@ -46,6 +46,7 @@ class Leases:
         self.flow = threading.RLock()
         self.holdings: Holdings | None = None
         self.owner, self.seen = "", Seen()
+        self.recovered: list[CallRecord] = []  # assumed when somebody else's books were closed, until `expire` is asked
         self._journal_bytes = journal_bytes
         self._late: list[tuple[Journal, list[Happened]]] = []
         self._renewed_at = float("-inf")
@@ -102,7 +103,7 @@ class Leases:
         mine = [self.holdings.journal] if self.holdings is not None else []
         for journal in [*mine, *[journal for journal, _ in self._late]]:
             journal.file.close()
-        self.flow, self.holdings, self._late = threading.RLock(), None, []
+        self.flow, self.holdings, self._late, self.recovered = threading.RLock(), None, [], []
 
     # -- the flush --------------------------------------------------------------------------------------------------
 

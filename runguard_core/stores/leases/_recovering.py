@@ -20,7 +20,7 @@ _log = logging.getLogger("runguard")
 
 
 def recover_the_dead(leases: Leases) -> tuple[CallRecord, ...]:
-    """Close the books of every owner that is gone; the calls that were in flight there, now assumed.
+    """Close the books of every owner that is gone; the calls that were in flight there, now assumed and in `Leases.recovered`.
 
     Raises:
         StoreError: the store cannot be asked.
@@ -32,6 +32,7 @@ def recover_the_dead(leases: Leases) -> tuple[CallRecord, ...]:
                 continue
             with contextlib.suppress(OSError):  # a journal that cannot be opened now can be later
                 found += _recover(leases, owner)
+        leases.recovered += found
     return found
 
 
