@@ -53,7 +53,18 @@ class ValkeyServer:
         raise RuntimeError(f"{' '.join(process.command)} did not start:\n{process.log.tail()}")
 
     def _command(self, port: int) -> list[str]:
-        place = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
+        place = [
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(self.folder),
+            "--save",
+            "",
+            "--repl-diskless-sync-delay",
+            "0",
+        ]
         return [valkey_server(), *place, *_DURABLE, "--maxmemory-policy", "noeviction", *self.settings]
 
     def kill(self) -> None:

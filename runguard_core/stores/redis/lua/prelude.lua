@@ -32,8 +32,9 @@ local function minus(a, b)
   local ah, al = halves(a)
   local bh, bl = halves(b)
   local high, low = ah - bh, al - bl
-  if high > 0 and low < 0 then high, low = high - 1, low + HALF end
-  if high < 0 and low > 0 then high, low = high + 1, low - HALF end
+  local carry = math.floor(low / HALF)
+  high, low = high + carry, low - carry * HALF
+  if high < 0 and low > 0 then high, low = high + 1, low - HALF end -- both with the same sign
   if high == 0 then return low == 0 and '0' or string.format('%.0f', low) end
   return string.format('%.0f%09.0f', high, math.abs(low))
 end
