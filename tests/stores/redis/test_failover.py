@@ -131,5 +131,5 @@ def test_a_primary_that_became_a_replica_is_not_written_to(start: Start, opened:
     store = opened(one.url)
     reserve(store, 1)
     admin(one.url).replicaof("127.0.0.1", str(two.port))
-    with pytest.raises(StoreUnavailableError, match="replica|read only|readonly"):
+    with pytest.raises(StoreUnavailableError, match="replica"):
         reserve(store, 2)

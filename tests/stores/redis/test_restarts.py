@@ -52,7 +52,7 @@ def test_a_server_without_a_file_that_was_restarted_is_refused_not_taken_for_a_n
         lambda: store.reserve(a_call(), holds(1), expires_at=LATER, owner="t"),
         lambda: store.post("id0", a_settlement(1)),
         lambda: store.calls(CallFilter()),
-        lambda: store.verify(),
+        store.verify,
         lambda: store.balances([DAY.key]),
         lambda: opened(server.url, durability="weak", tenant="t"),
     ):
@@ -150,7 +150,7 @@ def test_out_of_memory_admits_nothing_and_settles_everything(start: Start, opene
     """Calls in flight are still posted, voided, extended, expired, adjusted; a person can still stop an app."""
     server = start("--maxmemory", "6mb")
     store, person = opened(server.url), admin(server.url)
-    with pytest.raises(StoreUnavailableError, match="OOM|maxmemory") as caught:
+    with pytest.raises(StoreUnavailableError, match="maxmemory") as caught:
         for number in range(20_000):
             store.reserve(a_call(f"id{number}"), [Hold(DAY, 1, None)], expires_at=LATER, owner="t" * 200)
     assert "maxmemory" in caught.value.way_out
@@ -161,7 +161,7 @@ def test_out_of_memory_admits_nothing_and_settles_everything(start: Start, opene
     assert store.extend(["id2"], LATER) == 1
     store.adjust("id0", a_settlement(2), "invoice")
     assert store.balances([DAY.key])[DAY.key] == Balance(2, before.pending - 2)
-    with pytest.raises(StoreUnavailableError, match="OOM|maxmemory"):
+    with pytest.raises(StoreUnavailableError, match="maxmemory"):
         store.reserve(a_call(), holds(1), expires_at=LATER, owner="t")
     assert len(store.expire(LATER)) == before.pending - 2
     person.config_set("maxmemory", "0")
