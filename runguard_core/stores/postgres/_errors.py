@@ -18,6 +18,7 @@ _WAYS = {
     "3D000": "create the database, or name another one in the URL",
     "3F000": "the schema is gone; restore it, or restart the program to begin a new ledger",
     "40": "too many programs were changing the same rows; the same call may be tried again",
+    "42": "the ledger's schema is not what this program expects: run `runguard ledger migrate --store URL`, or restore it",
     "42501": "let an administrator grant it: CREATE on the database for the first use, then USAGE on the schema and its tables",
     "42P01": "the ledger's tables are gone; restore them, or restart the program to begin a new ledger",
     "42883": "the ledger's functions are gone or older; run `runguard ledger migrate --store URL`",

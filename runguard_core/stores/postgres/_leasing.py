@@ -31,6 +31,8 @@ _GRANT = "SELECT (answer).*, granted FROM lease_slices(%s, %s::jsonb, %s)"
 _SETTLE = "SELECT * FROM settle_leases(%s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb)"  # one step
 _RECOVER = "SELECT * FROM recover_leases(%s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb)"
 _CONTRADICTION = "RG001"
+#: What a batch adds to the sums, about: one line for each kind of call in it.
+_LINES_A_BATCH = 20
 
 
 class PostgresLeases(PostgresStore):
@@ -70,6 +72,7 @@ class PostgresLeases(PostgresStore):
         answer = self._connections.run(_told(lambda link: link.execute(_SETTLE, (*values, *documents)).fetchone()))
         if answer.outcome == "lost":
             raise LeaseLostError(owner_id)
+        self._wrote(_LINES_A_BATCH if verbs else 0)
         found = dict(zip(answer.keys or (), balances_of(answer), strict=True))
         return dict.fromkeys(keep, Balance()) | found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,11 @@ from runguard_core.ledger import (
     Latch,
     LimitOverride,
     Move,
+    Tell,
+    Total,
+    TotalKey,
+    latest_sessions,
+    totals_of,
 )
 from runguard_core.stores._sqlite_rows import instant_of, micros
 from runguard_core.stores._watching import Watch
@@ -27,9 +33,14 @@ from runguard_core.stores.postgres import _rows as rows
 from runguard_core.stores.postgres._address import parse_address
 from runguard_core.stores.postgres._connections import REPLY_SECONDS, Connections, Link
 from runguard_core.stores.postgres._schema import check
+from runguard_core.stores.postgres._totals import sums_query, totals_from
 
 _ENTRIES = (
     "SELECT e.*, c.id, c.accounts AS its, c.held FROM entry e LEFT JOIN call c ON c.number = e.call {where} ORDER BY e.sequence"
+)
+_LATEST_SESSIONS = (
+    "SELECT * FROM {}_sessions(%s, %s::bigint, %s::bigint, %s::integer) "
+    'ORDER BY at DESC, app COLLATE "C", conversation COLLATE "C" LIMIT %s::integer'
 )
 
 
@@ -62,8 +73,8 @@ class PostgresReading:
             raise StoreUnavailableError(self.url, reason, "restart the program; restore the old one to keep its history")
         self._ledger_id = found
 
-    def verify(self) -> tuple[Discrepancy, ...]:
-        """See `Store.verify`; the sums are made by the server, in one view of the book."""
+    def verify(self, tell: Tell | None = None) -> tuple[Discrepancy, ...]:
+        """See `Store.verify`; the sums are made by the server, in one view of the book, and nothing is told on the way."""
         found = self._all("SELECT * FROM verify()")
         return tuple(Discrepancy(*row) for row in found)
 
@@ -97,6 +108,21 @@ class PostgresReading:
         sql, values = _where("SELECT * FROM call", tests)
         found = self._calls(_latest(f"{sql} ORDER BY started_at DESC, id DESC", where.limit), *values)
         return tuple(reversed(found))
+
+    def totals(self, by: Sequence[str], where: CallFilter) -> Mapping[TotalKey, Total]:
+        """See `Store.totals`; by what sums are kept for from these, by others (sessions, runs, users, tags) from the calls."""
+        if where.limit:
+            return totals_of(self.calls(where), by)
+        sql, values = sums_query(by, where)
+        return totals_from(self._all(sql, *values), by)
+
+    def sessions(self, where: CallFilter) -> tuple[tuple[str, str], ...]:
+        """See `Store.sessions`."""
+        if where.session or where.run or where.agent or where.state:
+            return latest_sessions(self.calls(replace(where, limit=None)), where.limit)
+        values = [where.app, micros(where.since), micros(where.until), where.limit]
+        found = self._all(_LATEST_SESSIONS.format("latest" if where.limit else "all"), *values, where.limit)
+        return tuple((row.app, row.conversation) for row in found)
 
     def entries(self, call_id: str | None = None) -> tuple[Entry, ...]:
         """See `Store.entries`."""

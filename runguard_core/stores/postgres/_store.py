@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from psycopg.types.numeric import Int8
 
-from runguard_core.errors import AlreadyPostedError, AlreadyVoidedError, ConflictingEntryError
+from runguard_core.errors import AlreadyPostedError, AlreadyVoidedError, ConflictingEntryError, StoreError
 from runguard_core.ids import new_id
 from runguard_core.ledger import (
     Applied,
@@ -40,6 +41,10 @@ _MAX_EXPIRED_AT_ONCE = 100
 class PostgresStore(PostgresReading):
     """A ledger in a schema of a PostgreSQL database."""
 
+    #: Lines of sums that a process adds before it looks whether they should be gathered.
+    gather_after = 1000
+    _lines = 0
+
     def reserve(
         self, call: CallOrDraft, holds: Sequence[Hold], *, expires_at: datetime, owner: str, events: Sequence[Event] = ()
     ) -> Reserved | Refusal:
@@ -50,6 +55,7 @@ class PostgresStore(PostgresReading):
         answer = self._ask(_RESERVE, document, wanted, _int8(expires_at), rows.fit(owner), _events(events))
         if answer.outcome == "refused":
             return Refusal(holds[answer.place - 1], balances_of(answer)[0])
+        self._wrote(1)
         _check(answer.outcome, call.id, conflict="reserved before for something else", tombstone="a void of this id came first")
         return Reserved(Applied(answer.outcome), tuple(balances_of(answer)))
 
@@ -58,7 +64,9 @@ class PostgresStore(PostgresReading):
         check_spent(settlement)
         settled = settlement.record()
         document, amounts = rows.document(rows.settled_document(settled)), rows.document(dict(settled.amounts))
-        return _settled(self._ask(_POST, rows.fit(call_id), document, amounts, _events(events)), call_id)
+        answer = self._ask(_POST, rows.fit(call_id), document, amounts, _events(events))
+        self._wrote(1)
+        return _settled(answer, call_id)
 
     def void(self, call_id: str, settlement: SettlementOrDraft, events: Sequence[Event] = ()) -> Settled:
         """See `Store.void`."""
@@ -114,6 +122,14 @@ class PostgresStore(PostgresReading):
     def _ask(self, statement: str, *values: Any) -> Any:
         """The one row that a function answers with."""
         return self._connections.run(lambda link: link.execute(statement, values).fetchone())
+
+    def _wrote(self, lines: int) -> None:
+        """So many lines were added to the sums: now and then somebody makes one of many, after its verb and not within it."""
+        self._lines += lines
+        if self._lines >= self.gather_after:
+            self._lines = 0
+            with contextlib.suppress(StoreError):  # the verb is done; the next one gathers
+                self._ask("SELECT gather_totals(%s::integer)", self.gather_after)
 
 
 def _int8(at: datetime) -> Int8:
