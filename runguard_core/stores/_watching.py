@@ -139,10 +139,11 @@ class Watch:
         return self._monotonic() - self._tried_at
 
     def _raise(self, error: Exception | None) -> NoReturn:
+        why = error.reason if isinstance(error, StoreError) else error
         if self._read_at == float("-inf"):
-            reason = f"who is stopped cannot be read ({error})"
+            reason = f"who is stopped cannot be read ({why})"
         else:
-            reason = f"who is stopped has not been read for {self._seconds_blind():.0f} s ({error})"
+            reason = f"who is stopped has not been read for {self._seconds_blind():.0f} s ({why})"
         way_out = getattr(error, "way_out", "") or "see that the store is up and can be reached from here"
         raise StoreUnavailableError(self._place, reason, way_out) from error
 
