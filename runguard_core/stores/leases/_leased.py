@@ -163,7 +163,7 @@ class Leased(ReadingThrough):
             holdings = self._leases.holdings
             if holdings is None and self._is_due():
                 holdings = self._begin()
-            if holdings is not None and holdings.is_overdue(call.started_at):
+            if holdings is not None and holdings.is_overdue(call.started_at) and not holdings.knows(call.id):
                 self._expire_own(call.started_at)
             return self._leases.holdings
 
