@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from runguard_core.cli import _acting, _anomalies, _doctor, _incident, _policy_diff, _reading, _replay, _run, _shadow
+from runguard_core.cli import _acting, _anomalies, _doctor, _incident, _policy_diff, _reading, _replay, _reporting, _run, _shadow
 from runguard_core.cli._app import app, out
 from runguard_core.cli._text import steady_streams
 
-_TABLE = (_acting, _anomalies, _doctor, _incident, _policy_diff, _reading, _replay, _run, _shadow)
+_TABLE = (_acting, _anomalies, _doctor, _incident, _policy_diff, _reading, _replay, _reporting, _run, _shadow)
 #: How `runguard --help` lists the commands; those not named here come last.
 PANELS = {
     "Begin": ("demo", "run", "doctor", "policy"),

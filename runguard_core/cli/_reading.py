@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from runguard_core.attribution import DIMENSIONS
 from runguard_core.budgets import parse_limit
 from runguard_core.cli import _render as render
 from runguard_core.cli._app import (
@@ -25,26 +24,28 @@ from runguard_core.cli._app import (
     say,
     show,
 )
+from runguard_core.cli._bars import told
 from runguard_core.cli._guarding import RUN_TAG
 from runguard_core.cli._text import shown
 from runguard_core.errors import PolicyError
-from runguard_core.ledger import AccountRow, CallFilter, LatchState, Unit
-from runguard_core.money import format_usd
+from runguard_core.ledger import (
+    AccountRow,
+    CallFilter,
+    CallRecord,
+    LatchState,
+    Store,
+    Unit,
+    conversation_of,
+)
 from runguard_core.policy import Policy
 from runguard_core.reports import (
-    NONE_KEY,
-    SPECIAL_KEYS,
     account_json,
-    dead_tails,
     event_json,
     explain,
     explained_json,
     latch_json,
     session_json,
     sessions,
-    spend_json,
-    spending,
-    total,
 )
 
 
@@ -80,11 +81,22 @@ def sessions_command(
     Example: [bold]runguard sessions --since 24h[/]
     """
     with ledger(store, app_name, policy) as (opened, loaded):
-        calls = opened.calls(CallFilter(app=app_name, since=since_of(since)))
+        where = CallFilter(app=app_name, since=since_of(since), limit=limit)
+        calls = [call for key in opened.sessions(where) for call in _calls_of(opened, *key, where.since)]
         idle = timedelta(milliseconds=parse_limit(loaded.content.session_idle, key="session_idle").amount)
         rows = sessions(calls, opened.latches().values(), datetime.now(UTC), idle)[:limit]
         document = {"ledger": opened.url, "sessions": [session_json(row) for row in rows]}
         show(as_json, document, lambda: render.print_sessions(out, rows) if rows else out.print("No sessions yet."))
+
+
+def _calls_of(opened: Store, app_name: str, conversation: str, since: datetime | None) -> list[CallRecord]:
+    """The calls of a session, or of a run (or a call) that was of no session."""
+    found = list(opened.calls(CallFilter(app=app_name, session=conversation, since=since)))
+    found += opened.calls(CallFilter(app=app_name, run=conversation, since=since))
+    alone = None if found else opened.call(conversation)
+    found += [alone] if alone is not None else []
+    unique = {call.id: call for call in found if conversation_of(call) == conversation}
+    return sorted(unique.values(), key=lambda call: (call.started_at, call.id))
 
 
 @app.command("explain")
@@ -113,53 +125,6 @@ def explain_command(
             raise fail(f"no calls of session {session!r} in {opened.url}; see `runguard sessions`", Exit.FOUND_WRONG)
         found = explain(session, calls, events)
         show(as_json, {"ledger": opened.url, **explained_json(found)}, lambda: render.print_explained(out, found))
-
-
-@app.command("report")
-def report_command(
-    by: Annotated[
-        list[str] | None,
-        typer.Option("--by", help="feature, agent, model, tool, day, team, user, session, tag:KEY, ..."),
-    ] = None,
-    since: SinceOption = None,
-    store: StoreOption = None,
-    app_name: AppOption = None,
-    policy: PolicyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Sum spend by feature, agent, model, tool and day, with how sure each sum is.
-
-    Example: [bold]runguard report --by agent --by tag:tier --since 7d[/]
-    """
-    with ledger(store, app_name, policy) as (opened, loaded):
-        calls = opened.calls(CallFilter(app=app_name, since=since_of(since)))
-        whole = total(calls)
-        sums = {key: spending(calls, key, loaded.rules.zone) for key in by or ("feature", "agent", "model", "tool", "day")}
-        tails = dead_tails(calls)
-        tail_nanos = sum(tails.values())
-        document = {
-            "ledger": opened.url,
-            "total": spend_json(whole),
-            "dead_tail": {"nanos": str(tail_nanos), "run_count": len(tails)},
-            "by": {key: [spend_json(row) for row in rows] for key, rows in sums.items()},
-        }
-
-        def text() -> None:
-            if not calls:
-                say("No calls" + (" since then." if since else " yet."))
-                return
-            for key, rows in sums.items():
-                render.print_spending(out, rows, key, whole)
-                if {row.key for row in rows} == {NONE_KEY}:
-                    known = ", ".join((*SPECIAL_KEYS, *sorted(DIMENSIONS)))
-                    say(f"No call carries {key.removeprefix('tag:')!r}. Known: {known}; other words are the keys of tags.")
-                out.print()
-            if tails:
-                share = f" ({tail_nanos / whole.nanos:.0%})" if whole.nanos else ""
-                sum_ = f"{len(tails)} run{'s' if len(tails) > 1 else ''} spent [yellow]{format_usd(tail_nanos)}[/]{share}"
-                out.print(f"Dead tail: {sum_} after the last new tool result.", highlight=False)
-
-        show(as_json, document, text)
 
 
 @app.command("budget")
@@ -252,8 +217,9 @@ def verify_command(
     """
     with ledger(store, app_name, policy) as (opened, _):
         opened.expire(datetime.now(UTC))
-        found = opened.verify()
-        counts = {"entries": len(opened.entries()), "accounts": len(opened.accounts())}
+        with told("lines", is_shown=not as_json) as tell:
+            found = opened.verify(tell)
+        counts = {"entries": tell.total or len(opened.entries()), "accounts": len(opened.accounts())}
         rows = [{"where": d.where, "recorded": d.recorded, "recomputed": d.recomputed} for d in found]
         document = {"ledger": opened.url, **counts, "discrepancies": rows}
 

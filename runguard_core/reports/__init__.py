@@ -14,7 +14,19 @@ from runguard_core.reports._documents import (
 )
 from runguard_core.reports._explaining import Explained, OriginCost, RunExplained, Turn, explain
 from runguard_core.reports._grading import Grade, Sign, grade
-from runguard_core.reports._spending import NONE_KEY, SPECIAL_KEYS, SessionRow, Spend, dead_tails, sessions, spending, total
+from runguard_core.reports._spending import (
+    NONE_KEY,
+    SPECIAL_KEYS,
+    SessionRow,
+    Spend,
+    dead_tails,
+    dimension,
+    sessions,
+    spend_rows,
+    spending,
+    total,
+    whole,
+)
 
 __all__ = [
     "NONE_KEY",
@@ -32,6 +44,7 @@ __all__ = [
     "call_json",
     "day_of",
     "dead_tails",
+    "dimension",
     "episode_json",
     "episode_rows",
     "event_json",
@@ -44,7 +57,9 @@ __all__ = [
     "session_json",
     "sessions",
     "spend_json",
+    "spend_rows",
     "spending",
     "total",
     "usd",
+    "whole",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
-from runguard_core.calls import CallKind, Certainty
-from runguard_core.ledger import CallRecord, Latch
+from runguard_core.calls import CallKind
+from runguard_core.ledger import CallRecord, Latch, Total, TotalKey, total_of, totals_of
 from runguard_core.replay import beats_of_calls, dead_tail_nanos
 from runguard_core.usage import NO_USAGE, Usage
 
@@ -42,28 +42,20 @@ class Spend:
 
     def add(self, call: CallRecord) -> None:
         """One more call; a sub-agent's part is none."""
-        if not call.is_paid:
-            return
-        if call.kind is CallKind.MODEL:
-            self.call_count += 1
-        else:
-            self.tool_count += 1
-        settled = call.settlement
-        if settled is None:
-            self.pending_nanos += call.quote_nanos or 0
-            return
-        cost = settled.cost_nanos or 0
-        self.nanos += cost
-        if settled.certainty is Certainty.EXACT:
-            self.exact_nanos += cost
-        elif settled.certainty is Certainty.ASSUMED:
-            self.assumed_nanos += cost
-        elif settled.certainty is Certainty.UNPRICED:
-            self.unpriced_count += 1
-        else:
-            self.estimated_nanos += cost
-        if settled.usage is not None:
-            self.usage = self.usage + settled.usage
+        if call.is_paid:
+            self.include(total_of(call))
+
+    def include(self, total: Total) -> None:
+        """More calls that have been added up."""
+        self.nanos += total.cost_nanos
+        self.exact_nanos += total.exact_nanos
+        self.estimated_nanos += total.estimated_nanos
+        self.assumed_nanos += total.assumed_nanos
+        self.pending_nanos += total.pending_nanos
+        self.call_count += total.call_count
+        self.tool_count += total.tool_count
+        self.unpriced_count += total.unpriced_count
+        self.usage = self.usage + total.usage
 
 
 def spending(calls: Iterable[CallRecord], by: str, zone: tzinfo) -> list[Spend]:
@@ -72,44 +64,51 @@ def spending(calls: Iterable[CallRecord], by: str, zone: tzinfo) -> list[Spend]:
     Args:
         calls: what to sum. by: a dimension of attribution, "tag:KEY", or one of SPECIAL_KEYS. zone: for "day".
     """
-    key_of, sums = _key(by, zone), dict[str, Spend]()
-    for call in calls:
-        key = key_of(call) if call.is_paid else None
+    return spend_rows(totals_of(calls, [dimension(by)]), 0, by, zone)
+
+
+def dimension(by: str) -> str:
+    """The dimension of a store's totals that a report by something needs."""
+    return "quarter_hour" if by == "day" else by
+
+
+def spend_rows(totals: Mapping[TotalKey, Total], place: int, by: str, zone: tzinfo) -> list[Spend]:
+    """Sums by one of the dimensions of a store's totals, dearest first (days in order).
+
+    Args:
+        totals: by several dimensions. place: which of them. by: what it is called in a report. zone: for "day".
+    """
+    sums: dict[str, Spend] = {}
+    for values, total in totals.items():
+        key = _key(values[place], by, zone)
         if key is None:
             continue
         found = sums.get(key)
         if found is None:
             found = sums[key] = Spend(key)
-        found.add(call)
+        found.include(total)
     order = (lambda s: (s.key,)) if by == "day" else (lambda s: (-s.nanos, -s.pending_nanos, s.key))
     return sorted(sums.values(), key=order)
 
 
 def total(calls: Iterable[CallRecord], key: str = "total") -> Spend:
     """One sum over all."""
+    return whole(totals_of(calls, ()), key)
+
+
+def whole(totals: Mapping[TotalKey, Total], key: str = "total") -> Spend:
+    """One sum over a store's totals."""
     found = Spend(key)
-    for call in calls:
-        found.add(call)
+    for one in totals.values():
+        found.include(one)
     return found
 
 
-def _key(by: str, zone: tzinfo) -> Callable[[CallRecord], str | None]:
-    if by == "model":
-        return lambda call: _model(call) if call.kind is CallKind.MODEL else None
-    if by == "tool":
-        return lambda call: call.name if call.kind is CallKind.TOOL else None
-    if by == "day":
-        return lambda call: f"{call.started_at.astimezone(zone):%Y-%m-%d}"
-    if by == "provider":
-        return lambda call: call.provider or NONE_KEY
-    if by == "kind":
-        return lambda call: call.kind.value
-    return lambda call: call.attribution.value(by) or NONE_KEY
-
-
-def _model(call: CallRecord) -> str:
-    answered = call.settlement.model_answered if call.settlement is not None else None
-    return answered or call.name
+def _key(value: str | None, by: str, zone: tzinfo) -> str | None:
+    """A value as a report shows it; None for what the report leaves out."""
+    if by == "day" and value is not None:
+        return f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%d}"
+    return value if by in {"model", "tool"} else value or NONE_KEY
 
 
 @dataclass(slots=True)

@@ -40,7 +40,9 @@ def planted(bug: Bug) -> Iterator[None]:
     before = _codes(compile(source, file, "exec"))
     after = _codes(compile(source.replace(bug.old, bug.new), file, "exec"))
     changed = {name for name, code in after.items() if not _same(code, before.get(name))}
-    functions = [found for found in gc.get_objects() if isinstance(found, FunctionType) and found.__module__ == bug.module.__name__]
+    functions = [
+        found for found in gc.get_objects() if isinstance(found, FunctionType) and found.__module__ == bug.module.__name__
+    ]
     put_back = []
     try:
         for function in functions:
