@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from runguard_core.calls import CallKind, Certainty
 from runguard_core.ledger._calls import CallRecord, Settlement
@@ -61,6 +62,7 @@ _OWN_COUNT = len(_OWN_FIELDS)
 #: The whole numbers of a total, the columns of every roll-up.
 TOTAL_FIELDS: tuple[str, ...] = (*_OWN_FIELDS, *USAGE_FIELDS)
 _NO_TOKENS = (0,) * len(USAGE_FIELDS)
+_tokens_of = attrgetter(*USAGE_FIELDS)
 _NOTHING = (0,) * len(TOTAL_FIELDS)
 
 
@@ -76,7 +78,7 @@ def counts_of(kind: CallKind, quote_nanos: int | None, settlement: Settlement | 
         return (*ones, 0, 0, 0, 0, 0, quote_nanos or 0, *_NO_TOKENS)
     cost, certainty = settlement.cost_nanos or 0, settlement.certainty
     usage = settlement.usage
-    tokens = _NO_TOKENS if usage is None else tuple([getattr(usage, name) for name in USAGE_FIELDS])
+    tokens = _NO_TOKENS if usage is None else _tokens_of(usage)
     if certainty is Certainty.EXACT:
         return (*ones, 0, cost, cost, 0, 0, 0, *tokens)
     if certainty is Certainty.UNPRICED:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from runguard_core.errors import AlreadyPostedError, AlreadyVoidedError, ConflictingEntryError
-from runguard_core.ledger import CallRecord, CallState, LeaseVerb, ReserveVerb, SettleVerb
+from runguard_core.ledger import CallOrDraft, CallState, LeaseVerb, ReserveVerb, SettleVerb
 from runguard_core.stores._sqlite_calls import state_of
 from runguard_core.stores._sqlite_pen import Pen, closing_of
 
@@ -39,13 +39,13 @@ def write_verbs(pen: Pen, owner: str, verbs: Sequence[LeaseVerb]) -> None:
 
 def _write_new(pen: Pen, owner: str, verbs: Sequence[LeaseVerb]) -> None:
     """Calls of the batch that end in the batch become one row each, at the place where they end."""
-    opened: dict[str, tuple[CallRecord, ReserveVerb]] = {}
+    opened: dict[str, tuple[CallOrDraft, ReserveVerb]] = {}
     closed: set[str] = set()
     has_tombstones = pen.db.execute("SELECT 1 FROM tombstone LIMIT 1").fetchone() is not None
     for verb in verbs:
         pen.say(verb.events)
         if isinstance(verb, ReserveVerb):
-            call = verb.call.record()
+            call = verb.call
             if call.id in opened or call.id in closed or (has_tombstones and pen.has_tombstone(call.id)):
                 raise _KnownError
             opened[call.id] = (call, verb)

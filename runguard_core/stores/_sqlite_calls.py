@@ -9,14 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from runguard_core.attribution import in_turn
-from runguard_core.calls import CallKind
-from runguard_core.ledger import CallRecord, CallState, Hold, Settlement
+from runguard_core.calls import CallKind, ModelCall, PromptPart
+from runguard_core.ledger import CallDraft, CallOrDraft, CallRecord, CallState, Hold, Settlement
 from runguard_core.stores._sqlite_packing import (
     CERTAINTIES,
+    FROM_CACHE,
+    IS_BOUND,
     OUTCOMES,
     RARE_TOKENS,
     STATES,
     TOKEN_COLUMNS,
+    UNVERIFIED,
     Leg,
     fit,
     pack_digest,
@@ -36,12 +39,12 @@ from runguard_core.stores._sqlite_words import Words
 from runguard_core.usage import Usage
 
 _OPENING = (
-    "n", "id", "started_at", "who", "asked", "chain", "turn", "loop", "quote_nanos", "held", "quote_is_bound", "unverified",
+    "n", "id", "started_at", "who", "asked", "chain", "turn", "loop", "quote_nanos", "held", "flags",
     "max_output_tokens", "signature", "origins", "sizes",
 )  # fmt: skip
 _CLOSING = (
     "state", "closing", "ended_after", "outcome", "certainty", "spent", "cost_nanos", *TOKEN_COLUMNS, "duration_seconds",
-    "answered", "provider_request_id", "attempt_count", "from_cache", "tools", "result_hash", "result_chars", "more",
+    "answered", "provider_request_id", "attempt_count", "tools", "result_hash", "result_chars", "more",
 )  # fmt: skip
 
 
@@ -52,7 +55,7 @@ def _insert(columns: Sequence[str]) -> str:
 INSERT_PENDING = _insert((*_OPENING, "state", "expires_at", "process"))
 INSERT_CLOSED = _insert((*_OPENING, *_CLOSING))
 CLOSE = (
-    f"UPDATE call SET {', '.join(f'{name} = ?' for name in _CLOSING)}, corrected = ?, expires_at = NULL, process = NULL "  # noqa: S608  as above
+    f"UPDATE call SET {', '.join(f'{name} = ?' for name in _CLOSING)}, flags = ?, expires_at = NULL, process = NULL "  # noqa: S608  as above
     "WHERE n = ?"
 )
 _STATE_PLACES = {state: place for place, state in enumerate(STATES)}
@@ -62,15 +65,27 @@ _NO_TOKENS = (None,) * len(TOKEN_COLUMNS)
 
 
 def opening_row(
-    db: sqlite3.Connection, words: Words, n: int, call: CallRecord, holds: Sequence[Hold], legs: Sequence[Leg], who: int
-) -> tuple[Any, ...]:
-    """The columns that a reserve fills in."""
-    turned, parts = call.attribution, call.parts
+    db: sqlite3.Connection, words: Words, n: int, call: CallOrDraft, holds: Sequence[Hold], chain: int | None, who: int,
+    *, from_cache: bool = False,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The columns that a reserve fills in. A draft is read as it is: making the whole value first costs as much again."""
+    flags = call.quote_is_bound * IS_BOUND + call.unverified * UNVERIFIED + from_cache * FROM_CACHE
+    asked: CallRecord | ModelCall | None
+    if isinstance(call, CallDraft):
+        turn, loop, asked = call.turn, call.loop, call.call if isinstance(call.call, ModelCall) else None
+        kind = CallKind.TOOL if asked is None else CallKind.MODEL
+    else:
+        turn, loop, asked, kind = call.attribution.turn, call.attribution.loop, call, call.kind
+    provider = account = fingerprint = most = None
+    parts: tuple[PromptPart, ...] = ()
+    if asked is not None:
+        provider, account, fingerprint, most = asked.provider, asked.account, asked.key_fingerprint, asked.max_output_tokens
+        parts = asked.parts
     return (
-        n, pack_id(call.id), micros_of(call.started_at), who, words.asked(db, call), words.chain(db, legs),
-        turned.turn, turned.loop, call.quote_nanos, pack_held(holds, call.quote_nanos), int(call.quote_is_bound),
-        int(call.unverified), call.max_output_tokens, pack_digest(call.signature),
-        words.texts(db, [part.origin for part in parts]) if parts else None, pack_sizes(parts),
+        n, pack_id(call.id), micros_of(call.started_at), who,
+        words.asked(db, (kind, call.name, provider, account, fingerprint, call.policy_hash)), chain, turn, loop,
+        call.quote_nanos, pack_held(holds, call.quote_nanos), flags, most, pack_digest(call.signature),
+        words.texts(db, tuple([part.origin for part in parts])) if parts else None, pack_sizes(parts),
     )  # fmt: skip
 
 
@@ -90,7 +105,7 @@ def closing_row(
         _STATE_PLACES[state], closing, micros_of(settlement.at) - started, _OUTCOME_PLACES[settlement.outcome],
         _CERTAINTY_PLACES[settlement.certainty], pack_spent(legs, held, settlement), settlement.cost_nanos, *tokens,
         settlement.duration_seconds, words.word(db, settlement.model_answered),
-        request_id if request_id is None else fit(request_id), settlement.attempt_count, int(settlement.from_cache),
+        request_id if request_id is None else fit(request_id), settlement.attempt_count,
         words.texts(db, settlement.tool_names), pack_digest(settlement.result_hash), settlement.result_chars,
         pack_more(settlement),
     )  # fmt: skip
@@ -103,9 +118,9 @@ def call_of(db: sqlite3.Connection, words: Words, row: Any) -> CallRecord:
         id=unpack_id(row["id"]), kind=kind, name=name,
         attribution=in_turn(words.attribution_of(db, row["who"]), row["turn"], row["loop"]),
         started_at=instant_of(row["started_at"]), provider=provider, account=account, key_fingerprint=key_fingerprint,
-        quote_nanos=row["quote_nanos"], quote_is_bound=bool(row["quote_is_bound"]), max_output_tokens=row["max_output_tokens"],
+        quote_nanos=row["quote_nanos"], quote_is_bound=bool(row["flags"] & IS_BOUND), max_output_tokens=row["max_output_tokens"],
         signature=unpack_digest(row["signature"]), parts=unpack_parts(words.texts_of(db, row["origins"]), row["sizes"]),
-        policy_hash=policy_hash, unverified=bool(row["unverified"]), state=state_of(row),
+        policy_hash=policy_hash, unverified=bool(row["flags"] & UNVERIFIED), state=state_of(row),
         settlement=settlement_of(db, words, row),
     )  # fmt: skip
 
@@ -139,7 +154,7 @@ def settlement_of(db: sqlite3.Connection, words: Words, row: Any) -> Settlement 
         certainty=CERTAINTIES[row["certainty"]], usage=usage, duration_seconds=duration,
         model_answered=words.word_of(db, row["answered"]), provider_request_id=row["provider_request_id"],
         error=more.get("error"), error_status=more.get("error_status"), attempt_count=row["attempt_count"],
-        from_cache=bool(row["from_cache"]), tool_names=words.texts_of(db, row["tools"]),
+        from_cache=bool(row["flags"] & FROM_CACHE), tool_names=words.texts_of(db, row["tools"]),
         result_hash=unpack_digest(row["result_hash"]), result_chars=row["result_chars"], note=more.get("note"),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 from runguard_core.ledger import Balance, Discrepancy, Entry, Tell, Total, counts_of
 from runguard_core.stores import _sqlite_calls as calls
 from runguard_core.stores._sqlite_lines import entry_of, in_order, lines_of
-from runguard_core.stores._sqlite_packing import pack_id, unpack_id
+from runguard_core.stores._sqlite_packing import CORRECTED, pack_id, unpack_id
 from runguard_core.stores._sqlite_rows import account_of
 from runguard_core.stores._sqlite_sums import QUARTER_MICROS
 from runguard_core.stores._sqlite_words import Words
@@ -83,7 +83,7 @@ class _Recomputed:
         if settlement is None:
             return
         cost = settlement.cost_nanos or 0
-        if row["corrected"] and self._costs.get(row["id"], 0) != cost:
+        if row["flags"] & CORRECTED and self._costs.get(row["id"], 0) != cost:
             self._found.append(Discrepancy(f"call {unpack_id(row['id'])}", str(cost), str(self._costs.get(row["id"], 0))))
         counts = counts_of(calls.kind_of(self._db, self._words, row), row["quote_nanos"], settlement)
         started, who, quarter = row["started_at"], row["who"], row["started_at"] // QUARTER_MICROS

@@ -14,7 +14,7 @@ from typing import Any
 
 from runguard_core.ledger import CallState, Entry, EntryKind, Move, Settlement
 from runguard_core.stores import _sqlite_calls as calls
-from runguard_core.stores._sqlite_packing import CLOSING_KINDS, unpack_id
+from runguard_core.stores._sqlite_packing import CLOSING_KINDS, CORRECTED, unpack_id
 from runguard_core.stores._sqlite_rows import instant_of
 from runguard_core.stores._sqlite_words import Words
 
@@ -33,7 +33,7 @@ def lines_of(db: sqlite3.Connection, words: Words, row: Any) -> list[Entry]:
     moves = tuple([Move(leg.key, amount, 0) for leg, amount in zip(legs, held, strict=True)])
     lines = [Entry(n, call_id, EntryKind.PENDING, instant_of(row["started_at"]), moves)]
     settlement = calls.settlement_of(db, words, row)
-    if settlement is None or row["corrected"]:
+    if settlement is None or row["flags"] & CORRECTED:
         return lines
     closed = []
     for leg, amount in zip(legs, held, strict=True):

@@ -27,6 +27,9 @@ TOKEN_COLUMNS = (
 )  # fmt: skip
 RARE_TOKENS = tuple([name for name in USAGE_FIELDS if name not in TOKEN_COLUMNS])
 
+#: What the column `flags` adds up: the quote is a bound, admitted unasked, from a cache, the closing line is in `entry`.
+IS_BOUND, UNVERIFIED, FROM_CACHE, CORRECTED = 1, 2, 4, 8
+
 _ID_CHARS, _DIGEST_CHARS = 26, 32
 _CROCKFORD, _BASE_32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv"
 _TO_BASE_32 = bytes([ord(_BASE_32[_CROCKFORD.index(chr(code))]) if chr(code) in _CROCKFORD else 0x21 for code in range(256)])
@@ -137,18 +140,23 @@ def _ruled(unit: Unit, held: int, cost_nanos: int | None, usage: Usage | None, d
 
 
 def pack_sizes(parts: Sequence[PromptPart]) -> str | None:
-    """Sizes of a prompt's parts: three numbers each (characters, messages, new characters); None without parts."""
+    """Sizes of a prompt's parts, "chars:messages:new chars" each, of which an end of ":1:0" is left out; None without parts."""
     if not parts:
         return None
-    return ",".join([f"{part.chars},{part.message_count},{part.new_chars}" for part in parts])
+    return ",".join([_size(part) for part in parts])
+
+
+def _size(part: PromptPart) -> str:
+    if part.new_chars:
+        return f"{part.chars}:{part.message_count}:{part.new_chars}"
+    return str(part.chars) if part.message_count == 1 else f"{part.chars}:{part.message_count}"
 
 
 def unpack_parts(origins: Sequence[str], sizes: str | None) -> tuple[PromptPart, ...]:
     """The way back, with where each part came from."""
     if sizes is None:
         return ()
-    numbers = [int(text) for text in sizes.split(",")]
-    return tuple([PromptPart(origin, *numbers[3 * place : 3 * place + 3]) for place, origin in enumerate(origins)])
+    return tuple([PromptPart(origin, *map(int, size.split(":"))) for origin, size in zip(origins, sizes.split(","), strict=True)])
 
 
 def pack_more(settlement: Settlement) -> str | None:

@@ -16,6 +16,7 @@ from runguard_core.calls import CallKind
 from runguard_core.errors import AlreadyVoidedError, ConflictingEntryError
 from runguard_core.ledger import (
     Balance,
+    CallOrDraft,
     CallRecord,
     CallState,
     EntryKind,
@@ -28,7 +29,17 @@ from runguard_core.stores import _sqlite_calls as calls
 from runguard_core.stores import _sqlite_rows as rows
 from runguard_core.stores._laws import assumed_settlement
 from runguard_core.stores._sqlite_lines import closing_reason, lines_of, moves_text
-from runguard_core.stores._sqlite_packing import CLOSING_KINDS, Leg, fit, pack_id, unpack_id
+from runguard_core.stores._sqlite_packing import (
+    CLOSING_KINDS,
+    CORRECTED,
+    FROM_CACHE,
+    IS_BOUND,
+    UNVERIFIED,
+    Leg,
+    fit,
+    pack_id,
+    unpack_id,
+)
 from runguard_core.stores._sqlite_sums import QUARTER_MICROS, Sums
 from runguard_core.stores._sqlite_words import Words
 
@@ -122,29 +133,32 @@ class Pen:
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    def enter(self, call: CallRecord, holds: Sequence[Hold], expires_at: datetime, owner: str) -> None:
+    def enter(self, call: CallOrDraft, holds: Sequence[Hold], expires_at: datetime, owner: str) -> None:
         """A new call in flight, and what it sets aside, whatever the limits say."""
-        (who, _), legs = self._words.who(self.db, call), self._legs(holds)
-        opening = calls.opening_row(self.db, self._words, self._number(), call, holds, legs, who)
+        (who, _), (chain, legs) = self._words.who(self.db, call), self._words.chain(self.db, holds)
+        opening = calls.opening_row(self.db, self._words, self._number(), call, holds, chain, who)
         self._pending.append((*opening, 0, rows.micros_of(expires_at), fit(owner)))
         for leg, hold in zip(legs, holds, strict=True):
+            self.sums.limit(leg, hold.shown_limit)
             self.sums.move(leg, hold.amount, 0)
 
-    def enter_closed(self, call: CallRecord, holds: Sequence[Hold], state: CallState, settlement: Settlement) -> None:
+    def enter_closed(self, call: CallOrDraft, holds: Sequence[Hold], state: CallState, settlement: Settlement) -> None:
         """A new call that has been settled already: both of its lines as one row."""
-        (who, payer), legs, held = self._words.who(self.db, call), self._legs(holds), [hold.amount for hold in holds]
-        n = self._number(2)
-        opening = calls.opening_row(self.db, self._words, n, call, holds, legs, who)
+        (who, payer), (chain, legs) = self._words.who(self.db, call), self._words.chain(self.db, holds)
+        n, from_cache = self._number(2), settlement.from_cache
+        opening = calls.opening_row(self.db, self._words, n, call, holds, chain, who, from_cache=from_cache)
         started = opening[2]
-        closing = calls.closing_row(self.db, self._words, state, 1, started, legs, held, settlement)
-        self._closed.append((*opening, *closing))
+        held = [hold.amount for hold in holds]
+        self._closed.append(opening + calls.closing_row(self.db, self._words, state, 1, started, legs, held, settlement))
         amounts, is_assumed = settlement.amounts, state is CallState.ASSUMED
-        for leg in legs:
+        for leg, hold in zip(legs, holds, strict=True):
             actual = amounts.get(leg.key, 0)
+            self.sums.limit(leg, hold.shown_limit)
             self.sums.move(leg, 0, actual, actual if is_assumed else 0)
         answered = self._words.word(self.db, settlement.model_answered) or 0
         key = (started // QUARTER_MICROS, payer, opening[4], answered)
-        self.sums.call(n, started, who, key, counts_of(call.kind, call.quote_nanos, settlement))
+        kind = call.kind if isinstance(call, CallRecord) else CallKind.TOOL if isinstance(call.call, str) else CallKind.MODEL
+        self.sums.call(n, started, who, key, counts_of(kind, call.quote_nanos, settlement))
 
     def close(self, row: Any, state: CallState, settlement: Settlement, kind: EntryKind, reason: str) -> None:
         """Settle a call, or correct it: every account moves from what the book said to what the settlement says."""
@@ -165,7 +179,8 @@ class Pen:
             self._insert_entry(number, row["id"], kind, settlement.at, moves, cost, reason)
             self._count(row, before, sign=-1)
         values = calls.closing_row(self.db, self._words, state, closing, started, legs, held, settlement)
-        self.db.execute(calls.CLOSE, (*values, int(before is not None), n))
+        flags = row["flags"] & (IS_BOUND | UNVERIFIED) | settlement.from_cache * FROM_CACHE | (before is not None) * CORRECTED
+        self.db.execute(calls.CLOSE, (*values, flags, n))
         self._count(row, settlement)
 
     def assume(self, row: Any, at: datetime) -> CallRecord:
@@ -181,14 +196,6 @@ class Pen:
         self.write_calls()
         overdue = self.db.execute(_OVERDUE, (rows.micros_of(now), _MOST_EXPIRED_AT_ONCE)).fetchall()
         return [self.assume(row, now) for row in sorted(overdue, key=lambda row: (row["expires_at"], unpack_id(row["id"])))]
-
-    def _legs(self, holds: Sequence[Hold]) -> list[Leg]:
-        legs = []
-        for hold in holds:
-            leg = self._words.leg(self.db, hold.account, hold.shown_limit)
-            self.sums.limit(leg, hold.shown_limit)
-            legs.append(leg)
-        return legs
 
     def _count(self, row: Any, settlement: Settlement, *, sign: int = 1) -> None:
         kind: CallKind = calls.kind_of(self.db, self._words, row)
@@ -209,7 +216,7 @@ class Pen:
 
     def _keep_closing_line(self, row: Any) -> None:
         """Before a row is corrected: the line it stood for becomes a line of its own."""
-        if row["corrected"]:
+        if row["flags"] & CORRECTED:
             return
         line = lines_of(self.db, self._words, row)[-1]
         legs, _ = self.held_of(row)

@@ -32,16 +32,16 @@ class Sums:
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self._moves: dict[Leg, list[int]] = {}
+        self._moves: dict[int, list[Any]] = {}
         self._limits: dict[int, int | None] = {}
         self._quarters: dict[QuarterKey, list[tuple[int, ...]]] = {}
         self._whos: dict[int, list[tuple[int, ...]]] = {}
 
     def move(self, leg: Leg, pending: int, posted: int, assumed: int = 0) -> None:
         """Change an account's sums."""
-        found = self._moves.get(leg)
+        found = self._moves.get(leg.id)
         if found is None:
-            self._moves[leg] = [pending, posted, assumed]
+            self._moves[leg.id] = [pending, posted, assumed, leg.id, leg.key]
         else:
             found[0] += pending
             found[1] += posted
@@ -60,12 +60,12 @@ class Sums:
 
     def moved(self) -> Mapping[str, int]:
         """By account key: how much more is posted or pending."""
-        return {leg.key: pending + posted for leg, (pending, posted, _) in self._moves.items()}
+        return {key: pending + posted for pending, posted, _, _, key in self._moves.values()}
 
     def write(self, db: sqlite3.Connection) -> None:
         """Add them to the tables, and begin anew."""
         if self._moves:
-            db.executemany(_MOVE, [(*amounts, leg.id) for leg, amounts in self._moves.items()])
+            db.executemany(_MOVE, [found[:4] for found in self._moves.values()])
         if self._limits:
             db.executemany(_LIMIT, [(limit, number, limit) for number, limit in self._limits.items()])
         if self._quarters:

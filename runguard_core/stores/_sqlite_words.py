@@ -13,7 +13,7 @@ from typing import Any
 
 from runguard_core.attribution import Attribution
 from runguard_core.calls import CallKind
-from runguard_core.ledger import Account, CallRecord, Unit
+from runguard_core.ledger import Account, CallOrDraft, Hold, Unit
 from runguard_core.stores._sqlite_packing import Leg, fit
 from runguard_core.stores._sqlite_rows import micros, storable
 
@@ -38,6 +38,11 @@ _SQL = {
 _ACCOUNT = "INSERT INTO account (key, unit, title, window_start, window_end, shown_limit) VALUES (?, ?, ?, ?, ?, ?)"
 
 
+#: Kind, name, provider, account, key fingerprint, policy hash.
+Asked = tuple[CallKind, str, str | None, str | None, str | None, str]
+_NOBODY: tuple[None, tuple[int, int]] = (None, (0, 0))
+
+
 class Words:
     """The dictionaries of one connection."""
 
@@ -45,17 +50,31 @@ class Words:
         """Nothing remembered yet."""
         self._ids: dict[Any, Any] = {}
         self._read: dict[tuple[str, Any], Any] = {}
+        self._last: dict[int, tuple[Attribution | None, tuple[int, int]]] = {}  # by the very object, which is kept
 
     def forget(self) -> None:
         """A transaction was rolled back: what it added is not there."""
         self._ids.clear()
         self._read.clear()
+        self._last.clear()
 
     # -- values to numbers, in a writing transaction ------------------------------------------------------------------
 
-    def who(self, db: sqlite3.Connection, call: CallRecord) -> tuple[int, int]:
+    def who(self, db: sqlite3.Connection, call: CallOrDraft) -> tuple[int, int]:
         """Whose call it is, but for its turn and loop; and who pays."""
-        who = call.attribution
+        who = call.who
+        last, found = self._last.get(id(who), _NOBODY)
+        if last is who:
+            return found
+        found = self._found_who(db, call)
+        if who.session or who.run:
+            if len(self._last) >= _MAX_REMEMBERED:
+                self._last.clear()
+            self._last[id(who)] = (who, found)
+        return found
+
+    def _found_who(self, db: sqlite3.Connection, call: CallOrDraft) -> tuple[int, int]:
+        who = call.who
         lone = None if who.session or who.run else call.id
         key = (
             who.session, who.run, who.agent, who.instance, who.user, who.feature, who.app, who.team, who.owner, who.release,
@@ -69,12 +88,11 @@ class Words:
             self._remember(key, found)
         return found
 
-    def asked(self, db: sqlite3.Connection, call: CallRecord) -> int:
+    def asked(self, db: sqlite3.Connection, key: Asked) -> int:
         """What was called, where and under which policy."""
-        key = (call.kind, call.name, call.provider, call.account, call.key_fingerprint, call.policy_hash)
         found: int | None = self._ids.get(key)
         if found is None:
-            found = self._number(db, "asked", (call.kind.value, *key[1:]))
+            found = self._number(db, "asked", (key[0].value, *key[1:]))
             self._remember(key, found)
         return found
 
@@ -88,18 +106,26 @@ class Words:
             self._remember(text, found)
         return found
 
-    def texts(self, db: sqlite3.Connection, texts: Sequence[str]) -> int | None:
+    def texts(self, db: sqlite3.Connection, texts: tuple[str, ...]) -> int | None:
         """Several texts as one word; None without any."""
-        return self.word(db, json.dumps([fit(text) for text in texts])) if texts else None
-
-    def chain(self, db: sqlite3.Connection, legs: Sequence[Leg]) -> int | None:
-        """The accounts of a call, in their order."""
-        if not legs:
+        if not texts:
             return None
-        key = tuple([leg.id for leg in legs])
-        found: int | None = self._ids.get(key)
+        found: int | None = self._ids.get(("texts", texts))
         if found is None:
-            found = self._number(db, "chain", (json.dumps(key, separators=(",", ":")),))
+            found = self.word(db, json.dumps([fit(text) for text in texts]))
+            self._remember(("texts", texts), found)
+        return found
+
+    def chain(self, db: sqlite3.Connection, holds: Sequence[Hold]) -> tuple[int | None, tuple[Leg, ...]]:
+        """The accounts of a call, in their order, opened on first sight: the chain's number, and its legs."""
+        if not holds:
+            return None, ()
+        key = ("chain", *[hold.account.key for hold in holds])
+        found: tuple[int, tuple[Leg, ...]] | None = self._ids.get(key)
+        if found is None:
+            legs = tuple([self.leg(db, hold.account, hold.shown_limit) for hold in holds])
+            number = self._number(db, "chain", (json.dumps([leg.id for leg in legs], separators=(",", ":")),))
+            found = number, legs
             self._remember(key, found)
         return found
 
@@ -166,9 +192,9 @@ class Words:
             self._keep(("payer", number), found)
         return found
 
-    def asked_of(self, db: sqlite3.Connection, number: int) -> tuple[CallKind, str, str | None, str | None, str | None, str]:
+    def asked_of(self, db: sqlite3.Connection, number: int) -> Asked:
         """Kind, name, provider, account, key fingerprint, policy hash."""
-        found: tuple[CallKind, str, str | None, str | None, str | None, str] | None = self._read.get(("asked", number))
+        found: Asked | None = self._read.get(("asked", number))
         if found is None:
             row = db.execute("SELECT * FROM asked WHERE id = ?", (number,)).fetchone()
             found = (CallKind(row["kind"]), *[row[name] for name in _ASKED[1:]])

@@ -58,15 +58,13 @@ CREATE TABLE call (
   turn INTEGER, loop INTEGER,
   quote_nanos INTEGER,
   held TEXT,                           -- amounts set aside; empty where they are the quote in USD, else 1
-  quote_is_bound INTEGER NOT NULL CHECK (quote_is_bound IN (0, 1)),
-  unverified INTEGER NOT NULL CHECK (unverified IN (0, 1)),
+  flags INTEGER NOT NULL CHECK (flags BETWEEN 0 AND 15),  -- 1 the quote is a bound, 2 unverified, 4 from a cache, 8 corrected
   max_output_tokens INTEGER,
   signature ANY,                       -- 16 bytes for a digest
   origins INTEGER REFERENCES word,     -- where the parts of the prompt came from
-  sizes TEXT,                          -- three numbers a part: characters, messages, new characters
+  sizes TEXT,                          -- characters:messages:new characters of each part; ":1:0" is left out
   expires_at INTEGER, process TEXT,    -- while pending
-  closing INTEGER CHECK (closing > 0),
-  corrected INTEGER NOT NULL DEFAULT 0 CHECK (corrected IN (0, 1)),  -- its closing line has moved to `entry`
+  closing INTEGER CHECK (closing > 0), -- corrected: that line has moved to `entry`
   ended_after INTEGER,                 -- microseconds after started_at
   outcome INTEGER CHECK (outcome BETWEEN 0 AND 3),                -- 0 completed, 1 failed, 2 cancelled, 3 unknown
   certainty INTEGER CHECK (certainty BETWEEN 0 AND 3),            -- 0 exact, 1 estimated, 2 unpriced, 3 assumed
@@ -77,7 +75,6 @@ CREATE TABLE call (
   duration_seconds REAL,
   answered INTEGER REFERENCES word,    -- the model that answered
   provider_request_id TEXT, attempt_count INTEGER,
-  from_cache INTEGER CHECK (from_cache IN (0, 1)),
   tools INTEGER REFERENCES word,       -- tools the answer asks for
   result_hash ANY, result_chars INTEGER,
   more TEXT,                           -- what few calls have, as JSON: error, error_status, note, rare token counts
