@@ -88,16 +88,25 @@ def ledger(store: str | None, app_name: str | None, policy: Path | None) -> Iter
     """The ledger a command speaks of: --store, --app, the policy's, or the one written to last."""
     with errors():
         loaded = load_policy(policy)
-        url = store or (None if app_name else loaded.content.store) or _default_url(app_name, loaded)
-        path = url.removeprefix("sqlite:///")
-        if url.startswith("sqlite:///") and not Path(path).exists():
-            hint = "run an agent with RunGuard first, or `runguard demo`; or name one with --store or --app"
-            raise fail(f"there is no ledger at {path}: {hint}{_others()}", Exit.NO_LEDGER)
-        opened = open_store(url)
+        opened = open_store(_there(store, app_name, loaded))
         try:
             yield opened, loaded
         finally:
             opened.close()
+
+
+def ledger_url(store: str | None, app_name: str | None, policy: Path | None) -> str:
+    """Where the ledger is that a command speaks of; not opened."""
+    return _there(store, app_name, load_policy(policy))
+
+
+def _there(store: str | None, app_name: str | None, policy: Policy) -> str:
+    url = store or (None if app_name else policy.content.store) or _default_url(app_name, policy)
+    path = url.removeprefix("sqlite:///")
+    if url.startswith("sqlite:///") and not Path(path).exists():
+        hint = "run an agent with RunGuard first, or `runguard demo`; or name one with --store or --app"
+        raise fail(f"there is no ledger at {path}: {hint}{_others()}", Exit.NO_LEDGER)
+    return url
 
 
 def _others() -> str:

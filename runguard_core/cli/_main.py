@@ -7,18 +7,30 @@ from typing import Annotated
 
 import typer
 
-from runguard_core.cli import _acting, _anomalies, _doctor, _incident, _policy_diff, _reading, _replay, _reporting, _run, _shadow
+from runguard_core.cli import (
+    _acting,
+    _anomalies,
+    _doctor,
+    _incident,
+    _ledger,
+    _policy_diff,
+    _reading,
+    _replay,
+    _reporting,
+    _run,
+    _shadow,
+)
 from runguard_core.cli._app import app, out
 from runguard_core.cli._text import steady_streams
 
-_TABLE = (_acting, _anomalies, _doctor, _incident, _policy_diff, _reading, _replay, _reporting, _run, _shadow)
+_TABLE = (_acting, _anomalies, _doctor, _incident, _ledger, _policy_diff, _reading, _replay, _reporting, _run, _shadow)
 #: How `runguard --help` lists the commands; those not named here come last.
 PANELS = {
     "Begin": ("demo", "run", "doctor", "policy"),
     "See what was spent, and why": ("sessions", "explain", "report", "budget", "trips", "anomalies", "incident"),
     "Find the right rules": ("replay", "shadow"),
     "Decide": ("kill", "reset"),
-    "Look after the ledger": ("verify", "prices"),
+    "Look after the ledger": ("verify", "ledger", "prices"),
 }
 
 

@@ -1,7 +1,17 @@
 """Where the book is kept."""
 
 from runguard_core.stores._memory import MemoryStore
+from runguard_core.stores._migrating import Migrated, migrate
 from runguard_core.stores._opening import default_path, open_default, open_store, state_directory
 from runguard_core.stores._sqlite import SqliteStore
 
-__all__ = ["MemoryStore", "SqliteStore", "default_path", "open_default", "open_store", "state_directory"]
+__all__ = [
+    "MemoryStore",
+    "Migrated",
+    "SqliteStore",
+    "default_path",
+    "migrate",
+    "open_default",
+    "open_store",
+    "state_directory",
+]

@@ -36,6 +36,14 @@ from runguard_core.stores._sqlite_packing import pack_id
 from runguard_core.stores._sqlite_pen import Pen, closing_of
 from runguard_core.stores._sqlite_reading import SqliteReading
 
+_PUT_LATCH = (
+    "INSERT OR REPLACE INTO latch "
+    "(scope_kind, scope_id, state, rule, reason, since, until, account_key, marks, session, set_by) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_PUT_OVERRIDE = (
+    "INSERT OR REPLACE INTO limit_override (account_key, amount, set_by, reason, since, until) VALUES (?, ?, ?, ?, ?, ?)"
+)
 #: Tells other connections that latches or overrides have changed.
 _BREAKER_CHANGED = "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'breaker'"
 
@@ -114,7 +122,7 @@ class SqliteStore(SqliteReading):
             row = pen.row(call_id)
             if row is None:
                 stone = (pack_id(call_id), rows.micros(settlement.at))
-                added = pen.db.execute("INSERT OR IGNORE INTO tombstone VALUES (?, ?)", stone).rowcount
+                added = pen.db.execute("INSERT OR IGNORE INTO tombstone (call_id, at) VALUES (?, ?)", stone).rowcount
                 return Settled(Applied.CREATED if added else Applied.EXISTS, {})
             state = state_of(row)
             if state is CallState.POSTED:
@@ -165,7 +173,7 @@ class SqliteStore(SqliteReading):
         with self._writing() as pen:
             known = pen.db.execute("SELECT * FROM latch WHERE scope_kind = ? AND scope_id = ?", latch.scope).fetchone()
             if known is None or not rows.latch_of(known).outranks(latch):
-                pen.db.execute(f"INSERT OR REPLACE INTO latch VALUES ({', '.join('?' * 11)})", rows.latch_row(latch))  # noqa: S608
+                pen.db.execute(_PUT_LATCH, rows.latch_row(latch))
             pen.db.execute(_BREAKER_CHANGED)
             pen.say(events)
         self._written += 1
@@ -183,7 +191,7 @@ class SqliteStore(SqliteReading):
         """See `Store.put_override`."""
         check_amount(override.limit)
         with self._writing() as pen:
-            pen.db.execute("INSERT OR REPLACE INTO limit_override VALUES (?, ?, ?, ?, ?, ?)", rows.override_row(override))
+            pen.db.execute(_PUT_OVERRIDE, rows.override_row(override))
             pen.db.execute(_BREAKER_CHANGED)
             pen.say(events)
         self._written += 1

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from runguard_core.ledger import Balance, Discrepancy, Entry, Tell, Total, counts_of
+from runguard_core.ledger import TOTAL_FIELDS, Balance, Discrepancy, Entry, Tell, Total, counts_of
 from runguard_core.stores import _sqlite_calls as calls
 from runguard_core.stores._sqlite_lines import entry_of, in_order, lines_of
 from runguard_core.stores._sqlite_packing import CORRECTED, pack_id, unpack_id
@@ -15,6 +15,9 @@ from runguard_core.stores._sqlite_sums import QUARTER_MICROS
 from runguard_core.stores._sqlite_words import Words
 
 _TELL_EVERY = 20_000
+_COLUMNS = ", ".join(TOTAL_FIELDS)
+_QUARTERS = f"SELECT quarter, payer, asked, answered, first_n, last_n, {_COLUMNS} FROM quarter_total"  # noqa: S608  names of ours
+_WHOS = f"SELECT who, first_at, last_at, {_COLUMNS} FROM who_total"  # noqa: S608  as above
 
 
 def every_line(db: sqlite3.Connection, words: Words, call_id: str | None = None) -> Iterator[Entry]:
@@ -105,12 +108,12 @@ class _Recomputed:
         self._found += [Discrepancy(f"leases of {title}", str(leased), str(rests)) for title, leased, rests in leases]
 
     def _compare_totals(self) -> None:
-        for row in map(tuple, self._db.execute("SELECT * FROM quarter_total")):
+        for row in map(tuple, self._db.execute(_QUARTERS)):
             expected = self._quarters.pop(row[:4], None)
             kept = row[6:]
             is_wide = expected is None or (row[4] <= expected[0] and expected[1] <= row[5])
             self._compare("sums of a quarter of an hour", kept, expected, is_right=is_wide)
-        for row in map(tuple, self._db.execute("SELECT * FROM who_total")):
+        for row in map(tuple, self._db.execute(_WHOS)):
             expected = self._whos.pop(row[0], None)
             self._compare("sums of a run", row[3:], expected, is_right=expected is None or list(row[1:3]) == expected[:2])
         for expected in (*self._quarters.values(), *self._whos.values()):

@@ -10,24 +10,17 @@ import contextlib
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Iterator
-from importlib.resources import files
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from runguard_core.errors import RunguardError, StoreSchemaError, StoreUnavailableError
+from runguard_core.errors import RunguardError, StoreUnavailableError
+from runguard_core.stores._sqlite_gate import explanation_of, open_gate, queued
+from runguard_core.stores._sqlite_versions import check_version, create_tables
 from runguard_core.stores._sqlite_words import Words
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - no flock outside POSIX: SQLite's own waiting must do
-    fcntl = None  # type: ignore[assignment]  # a module or nothing
-
-SCHEMA_VERSION = 2
-SCRIPTS = ("sqlite.sql", "sqlite_leases.sql", "sqlite_totals.sql")
 _BUSY_SECONDS = 30.0
-_LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.0001, 0.001
 
 
 class _Opened:
@@ -36,7 +29,7 @@ class _Opened:
     __slots__ = ("__weakref__", "connection", "gate", "inode", "words")
 
     def __init__(self, path: str, busy_seconds: float) -> None:
-        self.gate = os.open(f"{path}.gate", os.O_RDWR | os.O_CREAT, 0o600)
+        self.gate = open_gate(path)
         try:
             self.connection = sqlite3.connect(
                 path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -89,6 +82,11 @@ class Connections:
         if opened is None:
             with self.errors():
                 opened = self._open()
+        self._check_same(opened)
+        return opened.connection
+
+    def _check_same(self, opened: _Opened) -> None:
+        """Whether the file is the one that was opened: writing on into another would lose everything silently."""
         try:
             found = os.stat(self.path)  # noqa: PTH116  asked at every verb
             inode, size_bytes = found.st_ino, found.st_size
@@ -97,7 +95,6 @@ class Connections:
         if inode != opened.inode or not size_bytes:
             reason = "the ledger file was deleted, emptied or replaced while it was open"
             raise StoreUnavailableError(self.path, reason, "restart the program; put the file back to keep its history")
-        return opened.connection
 
     def words(self) -> Words:
         """The dictionaries of this thread's connection."""
@@ -111,11 +108,13 @@ class Connections:
         if not exists:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        inode = os.stat(self.path).st_ino  # noqa: PTH116  before it is opened: who waits at the gate may find it replaced
         opened = self._local.opened = _Opened(self.path, self._busy_seconds)
+        opened.inode = inode
         try:
             with self.gate():
                 self._prepare(opened.connection)
-            opened.inode = os.stat(self.path).st_ino  # noqa: PTH116
+                self._check_same(opened)
         except BaseException:
             del self._local.opened
             opened.close()
@@ -134,56 +133,17 @@ class Connections:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
         if tables:  # before anything is changed: it may be somebody else's
-            self._check_schema(connection)
+            check_version(connection, self.path)
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute("PRAGMA journal_mode=WAL")
         # NORMAL loses nothing when the process dies; after a power cut the last transactions may be missing
         connection.execute("PRAGMA synchronous=NORMAL")
         if not tables:
-            folder = files("runguard_core.stores")
-            script = "".join([folder.joinpath(name).read_text("utf-8") for name in SCRIPTS])
-            stamp = f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'), ('breaker', '0'), ('lines', '0');"  # noqa: S608  a constant of ours
-            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n{stamp}\nCOMMIT;")
+            create_tables(connection)
 
-    def _check_schema(self, connection: sqlite3.Connection) -> None:
-        try:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        except sqlite3.OperationalError as error:
-            if "no such" not in str(error):
-                raise
-            row = None
-        found = str(row[0]) if row is not None else "none"
-        if found != str(SCHEMA_VERSION):
-            newer = found.isdigit() and int(found) > SCHEMA_VERSION
-            way = "upgrade runguard-core" if newer else "name another file, or move this one aside"
-            raise StoreSchemaError(self.path, f"its schema is version {found}, this program reads {SCHEMA_VERSION}", way)
-
-    @contextlib.contextmanager
-    def gate(self) -> Iterator[None]:
-        """Queue with the other writers of this file, for as long as SQLite would wait and no longer."""
-        if fcntl is None:  # type: ignore[unreachable,unused-ignore]  # pragma: no cover - see above
-            yield  # type: ignore[unreachable,unused-ignore]
-            return
-        descriptor = self._local.opened.gate
-        try:  # from here on: an interrupt between taking the lock and the block would keep it
-            self._queue(descriptor)
-            yield
-        finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-    def _queue(self, descriptor: int) -> None:
-        """Take the lock. Asking again and again is what bounds the wait: whoever holds it may have been suspended."""
-        until, pause = time.monotonic() + self._busy_seconds, _LEAST_PAUSE_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    raise sqlite3.OperationalError("the ledger is locked") from None
-                time.sleep(pause)
-                pause = min(2 * pause, _MOST_PAUSE_SECONDS)
-            else:
-                return
+    def gate(self) -> AbstractContextManager[None]:
+        """This thread's place in the queue of writers."""
+        return queued(self._local.opened.gate, self._busy_seconds)
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -208,6 +168,7 @@ class Connections:
                 yield connection
                 return
             with self.gate():
+                self._check_same(self._local.opened)  # a migration may have come between
                 if connection.in_transaction:  # an interrupt came between its beginning and the block below
                     connection.execute("ROLLBACK")
                 connection.execute("PRAGMA synchronous=FULL" if durably else "PRAGMA synchronous=NORMAL")
@@ -251,27 +212,13 @@ class Connections:
         except RunguardError:
             raise
         except sqlite3.Error as error:
-            raise self._explained(error) from error
+            raise StoreUnavailableError(*explanation_of(error, self.path)) from error
         except ValueError as error:  # a page of nothing where a row was: SQLite hands it over as if it were one
-            raise self._explained(sqlite3.DatabaseError(f"malformed row: {error}")) from error
+            malformed = sqlite3.DatabaseError(f"malformed row: {error}")
+            raise StoreUnavailableError(*explanation_of(malformed, self.path)) from error
         except OSError as error:
             way = "choose a place that can be written (store = ...), or free some space"
             raise StoreUnavailableError(self.path, f"{type(error).__name__}: {error.strerror or error}", way) from error
-
-    def _explained(self, error: sqlite3.Error) -> StoreUnavailableError:
-        text = str(error)
-        ways = {
-            "locked": "another program holds the file; close it, or wait",
-            "busy": "another program holds the file; close it, or wait",
-            "readonly": "make the file and its folder writable, or name another store",
-            "disk I/O": "check the disk: it may be full, broken, or the file at a limit of size; what was recorded is safe",
-            "full": "free some space on the disk; what was recorded is safe",
-            "malformed": f"it is damaged: move {self.path} aside (nothing in it is overwritten) and start again",
-            "not a database": f"it is damaged or no ledger: move {self.path} aside and start again",
-            "unable to open": "check that the folder exists and can be written, or name another store",
-        }
-        way = next((way for word, way in ways.items() if word in text), "run `runguard verify`")
-        return StoreUnavailableError(self.path, text, way)
 
     def close(self) -> None:
         """Close the connections this process opened."""

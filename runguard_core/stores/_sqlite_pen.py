@@ -59,10 +59,10 @@ class Pen:
 
     def __init__(self, db: sqlite3.Connection, words: Words) -> None:
         """For the transaction that is open in `db`."""
-        self.db, self._words = db, words
+        self.db, self.words = db, words
         self.sums = Sums()
-        self._pending: list[tuple[Any, ...]] = []
-        self._closed: list[tuple[Any, ...]] = []
+        self.pending: list[tuple[Any, ...]] = []
+        self.closed: list[tuple[Any, ...]] = []
         self._events: list[Event] = []
         self._next = 0
 
@@ -107,24 +107,24 @@ class Pen:
 
     def call_of(self, row: Any) -> CallRecord:
         """The call of a row."""
-        return calls.call_of(self.db, self._words, row)
+        return calls.call_of(self.db, self.words, row)
 
     def settlement_of(self, row: Any) -> Settlement | None:
         """How the call of a row ended; None while it has not."""
-        return calls.settlement_of(self.db, self._words, row)
+        return calls.settlement_of(self.db, self.words, row)
 
     def held_of(self, row: Any) -> tuple[tuple[Leg, ...], list[int]]:
         """The accounts of a row's call and what it set aside in each."""
-        return calls.held_of(self.db, self._words, row)
+        return calls.held_of(self.db, self.words, row)
 
     def leg(self, hold: Hold) -> Leg:
         """The account of a hold, opened on first sight."""
-        return self._words.leg(self.db, hold.account, hold.shown_limit)
+        return self.words.leg(self.db, hold.account, hold.shown_limit)
 
     def leg_of(self, key: str) -> Leg:
         """An account that is there, by its key."""
         row = self.db.execute("SELECT id FROM account WHERE key = ?", (key,)).fetchone()
-        return self._words.leg_of(self.db, row[0])
+        return self.words.leg_of(self.db, row[0])
 
     def balance(self, leg: Leg) -> Balance:
         """An account's sums, without what has only been collected."""
@@ -135,27 +135,27 @@ class Pen:
 
     def enter(self, call: CallOrDraft, holds: Sequence[Hold], expires_at: datetime, owner: str) -> None:
         """A new call in flight, and what it sets aside, whatever the limits say."""
-        (who, _), (chain, legs) = self._words.who(self.db, call), self._words.chain(self.db, holds)
-        opening = calls.opening_row(self.db, self._words, self._number(), call, holds, chain, who)
-        self._pending.append((*opening, 0, rows.micros_of(expires_at), fit(owner)))
+        (who, _), (chain, legs) = self.words.who(self.db, call), self.words.chain(self.db, holds)
+        opening = calls.opening_row(self.db, self.words, self._number(), call, holds, chain, who)
+        self.pending.append((*opening, 0, rows.micros_of(expires_at), fit(owner)))
         for leg, hold in zip(legs, holds, strict=True):
             self.sums.limit(leg, hold.shown_limit)
             self.sums.move(leg, hold.amount, 0)
 
     def enter_closed(self, call: CallOrDraft, holds: Sequence[Hold], state: CallState, settlement: Settlement) -> None:
         """A new call that has been settled already: both of its lines as one row."""
-        (who, payer), (chain, legs) = self._words.who(self.db, call), self._words.chain(self.db, holds)
+        (who, payer), (chain, legs) = self.words.who(self.db, call), self.words.chain(self.db, holds)
         n, from_cache = self._number(2), settlement.from_cache
-        opening = calls.opening_row(self.db, self._words, n, call, holds, chain, who, from_cache=from_cache)
+        opening = calls.opening_row(self.db, self.words, n, call, holds, chain, who, from_cache=from_cache)
         started = opening[2]
         held = [hold.amount for hold in holds]
-        self._closed.append(opening + calls.closing_row(self.db, self._words, state, 1, started, legs, held, settlement))
+        self.closed.append(opening + calls.closing_row(self.db, self.words, state, 1, started, legs, held, settlement))
         amounts, is_assumed = settlement.amounts, state is CallState.ASSUMED
         for leg, hold in zip(legs, holds, strict=True):
             actual = amounts.get(leg.key, 0)
             self.sums.limit(leg, hold.shown_limit)
             self.sums.move(leg, 0, actual, actual if is_assumed else 0)
-        answered = self._words.word(self.db, settlement.model_answered) or 0
+        answered = self.words.word(self.db, settlement.model_answered) or 0
         key = (started // QUARTER_MICROS, payer, opening[4], answered)
         kind = call.kind if isinstance(call, CallRecord) else CallKind.TOOL if isinstance(call.call, str) else CallKind.MODEL
         self.sums.call(n, started, who, key, counts_of(kind, call.quote_nanos, settlement))
@@ -176,9 +176,9 @@ class Pen:
             cost = (settlement.cost_nanos or 0) - (before.cost_nanos or 0)
             closing = row["closing"]
             self._keep_closing_line(row)
-            self._insert_entry(number, row["id"], kind, settlement.at, moves, cost, reason)
+            self.insert_entry(number, row["id"], kind, settlement.at, moves, cost, reason)
             self._count(row, before, sign=-1)
-        values = calls.closing_row(self.db, self._words, state, closing, started, legs, held, settlement)
+        values = calls.closing_row(self.db, self.words, state, closing, started, legs, held, settlement)
         flags = row["flags"] & (IS_BOUND | UNVERIFIED) | settlement.from_cache * FROM_CACHE | (before is not None) * CORRECTED
         self.db.execute(calls.CLOSE, (*values, flags, n))
         self._count(row, settlement)
@@ -198,10 +198,10 @@ class Pen:
         return [self.assume(row, now) for row in sorted(overdue, key=lambda row: (row["expires_at"], unpack_id(row["id"])))]
 
     def _count(self, row: Any, settlement: Settlement, *, sign: int = 1) -> None:
-        kind: CallKind = calls.kind_of(self.db, self._words, row)
-        answered = self._words.word(self.db, settlement.model_answered) or 0
+        kind: CallKind = calls.kind_of(self.db, self.words, row)
+        answered = self.words.word(self.db, settlement.model_answered) or 0
         started, who = row["started_at"], row["who"]
-        key = (started // QUARTER_MICROS, self._words.payer_of(self.db, who), row["asked"], answered)
+        key = (started // QUARTER_MICROS, self.words.payer_of(self.db, who), row["asked"], answered)
         self.sums.call(row["n"], started, who, key, counts_of(kind, row["quote_nanos"], settlement), sign=sign)
 
     # -- lines --------------------------------------------------------------------------------------------------------
@@ -212,18 +212,18 @@ class Pen:
         for leg, pending, posted, assumed in moves:
             self.sums.move(leg, pending, posted, assumed)
             told.append((leg.id, pending, posted, assumed))
-        self._insert_entry(self._number(), pack_id(call_id), kind, at, told, 0, reason)
+        self.insert_entry(self._number(), pack_id(call_id), kind, at, told, 0, reason)
 
     def _keep_closing_line(self, row: Any) -> None:
         """Before a row is corrected: the line it stood for becomes a line of its own."""
         if row["flags"] & CORRECTED:
             return
-        line = lines_of(self.db, self._words, row)[-1]
+        line = lines_of(self.db, self.words, row)[-1]
         legs, _ = self.held_of(row)
         moves = [(leg.id, m.pending, m.posted, m.assumed) for leg, m in zip(legs, line.moves, strict=True)]
-        self._insert_entry(line.sequence, row["id"], line.kind, line.at, moves, line.cost_nanos, line.reason)
+        self.insert_entry(line.sequence, row["id"], line.kind, line.at, moves, line.cost_nanos, line.reason)
 
-    def _insert_entry(
+    def insert_entry(
         self,
         number: int,
         call_id: bytes | str,
@@ -233,6 +233,7 @@ class Pen:
         cost: int,
         reason: str,
     ) -> None:
+        """A line of its own."""
         values = (number, call_id, kind.value, rows.micros_of(at), moves_text(moves), cost, fit(reason))
         self.db.execute(_INSERT_ENTRY, values)
 
@@ -264,17 +265,17 @@ class Pen:
     def undo(self, savepoint: str) -> None:
         """Forget what was collected and written since a savepoint."""
         self.db.execute(f"ROLLBACK TO {savepoint}")
-        self._words.forget()
-        self.__init__(self.db, self._words)  # type: ignore[misc]  # as at the beginning
+        self.words.forget()
+        self.__init__(self.db, self.words)  # type: ignore[misc]  # as at the beginning
 
     def write_calls(self) -> None:
         """Write the rows that were collected."""
-        if self._pending:
-            self.db.executemany(calls.INSERT_PENDING, self._pending)
-            self._pending = []
-        if self._closed:
-            self.db.executemany(calls.INSERT_CLOSED, self._closed)
-            self._closed = []
+        if self.pending:
+            self.db.executemany(calls.INSERT_PENDING, self.pending)
+            self.pending = []
+        if self.closed:
+            self.db.executemany(calls.INSERT_CLOSED, self.closed)
+            self.closed = []
 
 
 def closing_of(

@@ -11,12 +11,14 @@ from runguard_core.stores._sqlite_packing import Leg
 
 _ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in TOTAL_FIELDS)
 _PLACES = ", ".join("?" * len(TOTAL_FIELDS))
+_COLUMNS = ", ".join(TOTAL_FIELDS)
 _QUARTER = (
-    f"INSERT INTO quarter_total VALUES (?, ?, ?, ?, ?, ?, {_PLACES}) ON CONFLICT (quarter, payer, asked, answered) DO UPDATE SET "  # noqa: S608  names of ours
+    f"INSERT INTO quarter_total (quarter, payer, asked, answered, first_n, last_n, {_COLUMNS}) "  # noqa: S608  names of ours
+    f"VALUES (?, ?, ?, ?, ?, ?, {_PLACES}) ON CONFLICT (quarter, payer, asked, answered) DO UPDATE SET "
     f"first_n = min(first_n, excluded.first_n), last_n = max(last_n, excluded.last_n), {_ADDED}"
 )
 _WHO = (
-    f"INSERT INTO who_total VALUES (?, ?, ?, {_PLACES}) ON CONFLICT (who) DO UPDATE SET "  # noqa: S608  names of ours
+    f"INSERT INTO who_total (who, first_at, last_at, {_COLUMNS}) VALUES (?, ?, ?, {_PLACES}) ON CONFLICT (who) DO UPDATE SET "  # noqa: S608  names of ours
     f"first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at), {_ADDED}"
 )
 _MOVE = "UPDATE account SET pending = pending + ?, posted = posted + ?, assumed = assumed + ? WHERE id = ?"

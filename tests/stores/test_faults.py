@@ -17,6 +17,7 @@ from runguard_core.attribution import clean
 from runguard_core.errors import StoreSchemaError, StoreUnavailableError
 from runguard_core.ledger import CallFilter
 from runguard_core.stores import MemoryStore, SqliteStore, default_path, open_default, open_store
+from runguard_core.stores._sqlite_versions import check_version
 from runguard_core.testing._ledger_values import LATER, a_call, a_settlement, holds
 
 
@@ -78,7 +79,7 @@ def test_a_lock_is_not_taken_for_another_schema(tmp_path: Path) -> None:
             raise sqlite3.OperationalError("database is locked")
 
     with pytest.raises(sqlite3.OperationalError, match="locked"):
-        store._connections._check_schema(Locked())  # type: ignore[arg-type]  # a connection that is locked
+        check_version(Locked(), "l.db")  # type: ignore[arg-type]  # a connection that is locked
     store.close()
 
 
@@ -146,7 +147,7 @@ def test_another_schema_is_refused(tmp_path: Path, version: str, way: str) -> No
     """Newer and older are told apart."""
     path = tmp_path / "l.db"
     store = with_one_call(path)
-    store._connections.get().execute("UPDATE meta SET value = ? WHERE key = 'schema'", (version,))
+    store._connections.get().execute("UPDATE meta SET value = ? WHERE key IN ('schema', 'readable_by')", (version,))
     store.close()
     with pytest.raises(StoreSchemaError, match=version) as caught:
         SqliteStore(str(path))
