@@ -9,7 +9,7 @@ Laws, on top of those of a store:
 
 1. `grant` never makes `posted + pending + leased` exceed the limit it names; it is durable against power loss when it returns.
 2. What an owner spends in an account it has leased comes out of its lease: pending and posted grow, leased shrinks.
-3. `settle` and `recover` with an offset that was applied before change nothing.
+3. Verbs up to an offset that was applied before are not applied again, by `settle` or `recover`.
 4. A lease whose owner is lost with its journal (power loss, another host's deadline) is posted as assumed, not handed back.
 5. After `recover` the owner holds nothing: no pending call, no lease; a `settle` it sends later is refused (`LeaseLostError`).
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from runguard_core.ledger._accounts import Account, Balance, Hold
 from runguard_core.ledger._calls import CallRecord
@@ -93,6 +93,7 @@ class SettleVerb:
 LeaseVerb = ReserveVerb | SettleVerb
 
 
+@runtime_checkable
 class LeaseBackend(Store, Protocol):
     """A store that also grants leases. Plain verbs go on beside them; they see what is leased as taken."""
 

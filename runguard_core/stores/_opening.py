@@ -9,9 +9,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from runguard_core.errors import StoreError, StoreUnavailableError
-from runguard_core.ledger import Store
+from runguard_core.ledger import LeaseBackend, Store
 from runguard_core.stores._memory import MemoryStore
 from runguard_core.stores._sqlite import SqliteStore
+from runguard_core.stores._sqlite_leasing import SqliteLeases
+from runguard_core.stores.leases import Leased
 
 _SCHEMES = "memory://, sqlite:///FILE, redis://HOST:PORT/DB?tenant=NAME or postgresql://HOST/DATABASE?schema=NAME"
 
@@ -20,34 +22,68 @@ def open_store(url: str) -> Store:
     """The store that a URL names: "memory://", "sqlite:///relative.db", "sqlite:////absolute.db", "postgresql://...?schema=NAME",
     "redis://HOST:PORT/DB?tenant=NAME" (also rediss://, valkey://, valkeys://).
 
+    `?leases=off` makes every call a transaction of its own; without it a process that makes many spends leases.
+
     Raises:
         StoreUnavailableError: another scheme, a file that cannot be opened, a server that cannot be used.
     """
     if url == "memory://":
         return MemoryStore()
+    url, leases = _without_leases(url)
     scheme, colon, rest = url.partition("://")
     if scheme == "sqlite" and colon and rest.startswith("/") and len(rest) > 1:
-        return SqliteStore(rest[1:])
+        return _sqlite(rest[1:]) if leases else SqliteStore(rest[1:])
     if scheme in {"postgres", "postgresql"}:
-        return _postgres(url)
+        return _postgres(url, leases=leases)
     if scheme in {"redis", "rediss", "valkey", "valkeys"} and colon:
-        return _redis(url)
+        return _redis(url, leases=leases)
     hint = f"; for a file: sqlite:///{Path(url).absolute()}" if not colon else ""
     raise StoreUnavailableError(url, "not the URL of a store", f"expected {_SCHEMES}{hint}")
 
 
-def _postgres(url: str) -> Store:
+def _without_leases(url: str) -> tuple[str, bool]:
+    """The URL without its word on leases, and whether they are wanted."""
+    found = re.search(r"[?&]leases=(on|off)(?=&|$)", url)
+    if found is None:
+        return url, True
+    rest = url[: found.start()] + url[found.end() :]
+    if found.group().startswith("?") and "&" in url[found.end() : found.end() + 1]:
+        rest = f"{url[: found.start()]}?{url[found.end() + 1 :]}"
+    return rest, found.group(1) == "on"
+
+
+def _sqlite(path: str) -> Leased:
+    """A ledger in a file; journals lie beside it."""
+    backend = SqliteLeases(path)
+    return Leased(backend, f"{backend.url.removeprefix('sqlite:///')}.leases")
+
+
+def _elsewhere(backend: LeaseBackend, *, leases: bool) -> Store:
+    """A store on a server; journals lie in the user's state directory."""
+    folder = _folder_for(backend.url) if leases else None
+    return backend if folder is None else Leased(backend, str(folder))
+
+
+def _folder_for(url: str) -> Path | None:
+    """Where the journals of a store elsewhere are; None for a user without a home."""
     try:
-        from runguard_core.stores.postgres import PostgresStore  # noqa: PLC0415  its driver is an extra
+        return state_directory() / "leases" / blake2b(url.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    except StoreUnavailableError:
+        return None
+
+
+def _postgres(url: str, *, leases: bool) -> Store:
+    try:
+        from runguard_core.stores.postgres import PostgresLeases  # noqa: PLC0415  its driver is an extra
     except ImportError as error:
         shown = f"{url.partition(':')[0]}://"
         raise StoreUnavailableError(shown, f"needs psycopg ({error})", "pip install 'runguard-core[postgres]'") from None
-    return PostgresStore(url)
+    return _elsewhere(PostgresLeases(url), leases=leases)
 
 
-def _redis(url: str) -> Store:
+def _redis(url: str, *, leases: bool) -> Store:
     try:
-        from runguard_core.stores.redis import RedisStore  # noqa: PLC0415  its driver is an extra
+        from runguard_core.stores.redis import RedisLeases  # noqa: PLC0415  its driver is an extra
     except ImportError as error:
         shown = f"{url.partition(':')[0]}://"
         raise StoreUnavailableError(shown, f"needs redis ({error})", "pip install 'runguard-core[redis]'") from None
@@ -56,7 +92,7 @@ def _redis(url: str) -> Store:
         folder = state_directory()
     except StoreUnavailableError:
         folder = None  # nowhere to remember which book was seen: the store goes without
-    return RedisStore(url, folder=folder)
+    return _elsewhere(RedisLeases(url, folder=folder), leases=leases)
 
 
 def state_directory() -> Path:
@@ -95,7 +131,7 @@ def open_default(app: str) -> Store:
     try:
         path = default_path(app)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return SqliteStore(str(path))
+        return _sqlite(str(path))
     except (StoreError, OSError) as error:
         message = f"RunGuard keeps its ledger in memory, spend is forgotten at exit: {error}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -40,9 +40,7 @@ def _recover(leases: Leases, owner: Owner) -> tuple[CallRecord, ...]:
     host = leases.host
     if owner.boot_id != host.boot_id():
         # the machine was started anew (the end of its journals may be gone), or it is another one
-        if owner.host == host.name or owner.deadline <= host.now():
-            return _close(leases, owner, Journaled(owner.applied, (), is_sound=False))
-        return ()
+        return _give_up(leases, owner) if owner.host == host.name or owner.deadline <= host.now() else ()
     remains = host.claim(owner.journal)
     if isinstance(remains, Remains):
         try:
@@ -51,14 +49,27 @@ def _recover(leases: Leases, owner: Owner) -> tuple[CallRecord, ...]:
             remains.close()
     is_here = owner.host == host.name and str(Path(owner.journal).parent) == leases.folder
     if (remains is Whose.MISSING and is_here) or (remains is not Whose.HELD and owner.deadline <= host.now()):
-        return _close(leases, owner, Journaled(owner.applied, (), is_sound=False))
+        return _give_up(leases, owner)
     return ()
+
+
+def _give_up(leases: Leases, owner: Owner) -> tuple[CallRecord, ...]:
+    """Its journal cannot be read. Asked again: whoever recovers an owner deletes its journal afterwards."""
+    latest = _latest(leases, owner)
+    if latest is None:
+        return ()
+    return _close(leases, latest, Journaled(latest.applied, (), is_sound=False))
+
+
+def _latest(leases: Leases, owner: Owner) -> Owner | None:
+    found = next((one for one in leases.backend.owners() if one.id == owner.id), None)
+    return found if found is not None and found.journal == owner.journal else None
 
 
 def _replay(leases: Leases, owner: Owner, remains: Remains) -> tuple[CallRecord, ...]:
     """Its journal is ours now; how far it has been applied is asked again, for it may have told the book before it died."""
-    latest = next((one for one in leases.backend.owners() if one.id == owner.id), None)
-    if latest is None or latest.journal != owner.journal:
+    latest = _latest(leases, owner)
+    if latest is None:
         return ()
     found = _close(leases, latest, read_journal(remains.content, latest.applied))
     remains.remove()
