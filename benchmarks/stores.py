@@ -55,7 +55,9 @@ def main() -> None:
         print(json.dumps({"machine": machine(), "rows": rows}, indent=1))
         return
     print(json.dumps(machine()))
-    print(f"{'store':22}{'processes':>10}{'pairs/s':>10}{'p50 us':>9}{'p99 us':>9}{'max ms':>9}{'paced p50':>11}{'p99':>9}{'max ms':>9}")
+    print(
+        f"{'store':22}{'processes':>10}{'pairs/s':>10}{'p50 us':>9}{'p99 us':>9}{'max ms':>9}{'paced p50':>11}{'p99':>9}{'max ms':>9}"
+    )
     for row in rows:
         flat, paced = row["flat_out"], row["paced"]
         print(

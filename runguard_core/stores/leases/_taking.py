@@ -74,16 +74,21 @@ class Taking:
         Args:
             asked: what others want back has been seen to.
         """
-        call_id = call.id
+        call_id, seen = call.id, self._seen
         with self.lock:
+            waiting = self.waiting
             if (
                 (self._words[0] != self._heard and not asked)
                 or call.started_at >= self._earliest
-                or self.knows(call_id)
-                or not self.has_room()
+                or call_id in self.open
+                or call_id in seen.latest
+                or call_id in seen.before
+                or (waiting[-1][0] if waiting else self._cut_end) >= self._brim
+                or len(waiting) >= MOST_WAITING
+                or self.is_closed
             ):
                 return None
-            slices, touched = self.slices, []
+            slices, touched, amounts = self.slices, [], []
             for hold in holds:
                 one = slices.get(hold.account.key)
                 if one is None or hold.shown_limit != one.shown:
@@ -94,22 +99,23 @@ class Taking:
                 if limit is not None and (amount > one.free or limit < one.limit):
                     return None
                 touched.append(one)
-            return self._take(Open(call, holds, tuple(touched), [hold.amount for hold in holds], expires_at), events)
+                amounts.append(amount)
+            return self._take(Open(call, holds, tuple(touched), amounts, expires_at), events)
 
     def _take(self, it: Open, events: Sequence[Event]) -> Reserved | None:
         balances, call, names = [], it.call, self._names
         for one, amount in zip(it.touched, it.amounts, strict=True):
             one.free -= amount
+            one.pending += amount
+            balances.append(Balance(one.posted, one.pending, one.assumed, one.elsewhere))
         end = self._write(record(reserve_text(names, call, it.touched, it.amounts, it.expires_at, events), names))
         if end is None:
             for one, amount in zip(it.touched, it.amounts, strict=True):
                 one.free += amount
+                one.pending -= amount
             return None
         self.waiting.append((end, it, None, 0, events))
         self.open[call.id] = it
-        for one, amount in zip(it.touched, it.amounts, strict=True):
-            one.pending += amount
-            balances.append(Balance(one.posted, one.pending, one.assumed, one.elsewhere))
         self._earliest = min(self._earliest, it.expires_at)
         self.last_at = call.started_at
         if names.fresh:
@@ -129,25 +135,29 @@ class Taking:
         Raises:
             InvalidAmountError: an amount is none.
         """
-        if verb != VOID:
-            check_spent(settlement)
         with self.lock:
             it = self.open.get(call_id)
             if it is None or it.ended or self.is_closed:
+                if verb != VOID:
+                    check_spent(settlement)
                 return None
             return self._end(it, settlement, verb, events)
 
     def _end(self, it: Open, settlement: SettlementOrDraft, verb: int, events: Sequence[Event]) -> Settled | None:
-        names, balances = self._names, {}
-        amounts: Mapping[str, int] = {} if verb == VOID else settlement.amounts
+        names, balances, touched = self._names, {}, it.touched
+        if verb == VOID:
+            actuals = [0] * len(touched)
+        else:
+            check_spent(settlement)
+            amounts = settlement.amounts
+            actuals = [amounts.get(one.key, 0) for one in touched]
         it.ended, self._midway = True, it
-        end = self._write(record(settle_text(names, verb, it.book_id, it.touched, settlement, events), names))
+        end = self._write(record(settle_text(names, verb, it.book_id, touched, actuals, settlement, events), names))
         if end is None:
             it.ended, self._midway = False, None
             return None
         self.waiting.append((end, it, settlement, verb, events))
-        for one, held in zip(it.touched, it.amounts, strict=True):
-            actual = amounts.get(one.key, 0)
+        for one, held, actual in zip(touched, it.amounts, actuals, strict=True):
             one.free += held - actual
             one.pending -= held
             one.posted += actual

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring_ascii as quoted
+from operator import attrgetter
 from typing import Any
 
 from runguard_core.attribution import Attribution
-from runguard_core.calls import CallKind
+from runguard_core.calls import PromptPart
 from runguard_core.ledger import CallDraft, CallOrDraft, CallRecord, Event, SettlementDraft, SettlementOrDraft
 from runguard_core.stores.leases._slices import Slice
 from runguard_core.usage import USAGE_FIELDS, Usage
@@ -27,6 +28,7 @@ WHO = tuple([field.name for field in fields(Attribution)])
 #: A record that says nothing: it moves the journal's end, so that what is given back has a place of its own.
 MARK = b"[]"
 _MOST_NAMES = 8192
+_COUNTS = attrgetter(*USAGE_FIELDS)
 
 
 class Names:
@@ -128,33 +130,35 @@ def reserve_text(
     names: Names, call: CallOrDraft, touched: tuple[Slice, ...], amounts: list[int], expires_at: datetime, events: Sequence[Event]
 ) -> str:
     """A reserve."""
-    who, chain = names.who(call.who), names.chain(touched)
-    kind, name, provider, account, key, most, parts = _draft(call) if type(call) is CallDraft else _call(call)  # type: ignore[arg-type]
-    what = names.what(kind, name, provider, account, key, call.policy_hash, call.quote_is_bound, call.unverified, most)
-    quote, signature = call.quote_nanos, call.signature
-    turn, loop = (call.turn, call.loop) if type(call) is CallDraft else (call.who.turn, call.who.loop)
+    started, quote, signature = call.started_at, call.quote_nanos, call.signature
+    if type(call) is CallDraft:
+        what, turn, loop = call.call, call.turn, call.loop
+        if isinstance(what, str):
+            kind, name, provider, account, key, most, parts = "tool", what, None, None, None, None, ""
+        else:
+            kind, name, provider, account, key = "model", what.model, what.provider, what.account, what.key_fingerprint
+            most, parts = what.max_output_tokens, _parts(what.parts)
+    else:
+        turn, loop = call.who.turn, call.who.loop
+        kind, name, provider, account, key, most, parts = _call(call)  # type: ignore[arg-type]
+    number = names.what(kind, name, provider, account, key, call.policy_hash, call.quote_is_bound, call.unverified, most)
     return (
-        f'["r",{quoted(call.id)},{who},{what},{chain},{amounts},{micros(call.started_at)},{micros(expires_at)},'
+        f'["r",{quoted(call.id)},{names.who(call.who)},{number},{names.chain(touched)},{amounts},'
+        f"{(started - EPOCH) // MICROSECOND},{(expires_at - EPOCH) // MICROSECOND},"
         f"{'null' if quote is None else quote},{turn or 'null'},{loop or 'null'},"
-        f"{'null' if signature is None else quoted(signature)},{_parts(parts) if parts else '[]'},"
-        f"{_events(events) if events else '[]'}]"
+        f"{'null' if signature is None else quoted(signature)},[{parts}],{_events(events) if events else '[]'}]"
     )
 
 
-def _draft(call: CallDraft) -> tuple[Any, ...]:
-    what = call.call
-    if isinstance(what, str):
-        return (CallKind.TOOL.value, what, None, None, None, None, ())
-    return ("model", what.model, what.provider, what.account, what.key_fingerprint, what.max_output_tokens, what.parts)
-
-
 def _call(call: CallRecord) -> tuple[Any, ...]:
-    return (call.kind.value, call.name, call.provider, call.account, call.key_fingerprint, call.max_output_tokens, call.parts)
+    parts = _parts(call.parts)
+    return (call.kind.value, call.name, call.provider, call.account, call.key_fingerprint, call.max_output_tokens, parts)
 
 
-def _parts(parts: Sequence[Any]) -> str:
-    said = [f"[{quoted(part.origin)},{part.chars},{part.message_count},{part.new_chars}]" for part in parts]
-    return f"[{','.join(said)}]"
+def _parts(parts: Sequence[PromptPart]) -> str:
+    return ",".join(
+        [f"[{quoted(part.origin)},{part.chars},{part.message_count},{part.new_chars}]" for part in parts]
+    )  # fmt: skip
 
 
 def _events(events: Sequence[Event]) -> str:
@@ -169,19 +173,28 @@ def _events(events: Sequence[Event]) -> str:
 
 
 def settle_text(
-    names: Names, verb: int, call_id: str, touched: tuple[Slice, ...], settlement: SettlementOrDraft, events: Sequence[Event]
-) -> str:
-    """A post, a void, or an assumption."""
-    usage = settlement.usage
-    cost, amounts = (0, {}) if verb == VOID else (settlement.cost_nanos, settlement.amounts)
-    rest = _rest_of_draft(settlement) if type(settlement) is SettlementDraft else _rest(settlement.record())
-    seconds = settlement.duration_seconds
-    outcome = settlement.outcome.kind if type(settlement) is SettlementDraft else settlement.record().outcome
-    chain = names.chain(touched)
+    names: Names, verb: int, call_id: str, touched: tuple[Slice, ...], actuals: list[int], settlement: SettlementOrDraft,
+    events: Sequence[Event],
+) -> str:  # fmt: skip
+    """A post, a void, or an assumption.
+
+    Args:
+        actuals: what was spent of each account, in order.
+    """
+    usage, certainty = settlement.usage, settlement.certainty
+    if verb == VOID:
+        cost, amounts = 0, "{}"
+    else:
+        cost, amounts = settlement.cost_nanos, _amounts(settlement.amounts, touched, actuals)
+    if type(settlement) is SettlementDraft:
+        outcome, rest = settlement.outcome.kind, _rest_of_draft(settlement)
+    else:
+        whole = settlement.record()
+        outcome, rest = whole.outcome, _rest(whole)
     return (
-        f'["s",{verb},{quoted(call_id)},{chain},{micros(settlement.at)},"{outcome.value}",{_amounts(amounts, touched)},'
-        f'{"null" if cost is None else cost},"{settlement.certainty.value}",{"null" if usage is None else _usage(usage)},'
-        f"{_seconds(seconds)},{rest},{_events(events) if events else '[]'}]"
+        f'["s",{verb},{quoted(call_id)},{names.chain(touched)},{(settlement.at - EPOCH) // MICROSECOND},"{outcome}",{amounts},'
+        f'{"null" if cost is None else cost},"{certainty}",{"null" if usage is None else _usage(usage)},'
+        f"{_seconds(settlement.duration_seconds)},{rest},{_events(events) if events else '[]'}]"
     )
 
 
@@ -190,23 +203,16 @@ def _seconds(seconds: float | None) -> str:
     return repr(seconds) if seconds is not None and -1e18 < seconds < 1e18 else "null"
 
 
-def _amounts(amounts: Mapping[str, int], touched: tuple[Slice, ...]) -> str:
+def _amounts(amounts: Mapping[str, int], touched: tuple[Slice, ...], actuals: list[int]) -> str:
     """As a list, in the order of the accounts, where it speaks of exactly those."""
-    if len(amounts) == len(touched):
-        try:
-            return str([amounts[one.key] for one in touched])
-        except KeyError:
-            pass
+    if list(amounts) == [one.key for one in touched]:
+        return str(actuals)
     return json.dumps(dict(amounts))
 
 
 def _usage(usage: Usage) -> str:
-    if usage.cache_read_input_tokens or usage.cache_creation_input_tokens or usage.reasoning_output_tokens:
-        return str([getattr(usage, name) for name in USAGE_FIELDS])
-    rest = usage.input_audio_tokens or usage.output_audio_tokens or usage.input_image_tokens or usage.output_image_tokens
-    if rest or usage.web_search_count or usage.cache_creation_1h_input_tokens or usage.cache_audio_read_tokens:
-        return str([getattr(usage, name) for name in USAGE_FIELDS])
-    return f"[{usage.input_tokens},{usage.output_tokens}]"
+    counts = _COUNTS(usage)
+    return str(list(counts)) if any(counts[2:]) else f"[{counts[0]},{counts[1]}]"
 
 
 def _rest_of_draft(it: SettlementDraft) -> str:
