@@ -182,10 +182,8 @@ def settle_text(
         actuals: what was spent of each account, in order.
     """
     usage, certainty = settlement.usage, settlement.certainty
-    if verb == VOID:
-        cost, amounts = 0, "{}"
-    else:
-        cost, amounts = settlement.cost_nanos, _amounts(settlement.amounts, touched, actuals)
+    cost = 0 if verb == VOID else settlement.cost_nanos
+    amounts = "{}" if verb == VOID else _amounts(settlement.amounts, touched, actuals)
     if type(settlement) is SettlementDraft:
         outcome, rest = settlement.outcome.kind, _rest_of_draft(settlement)
     else:

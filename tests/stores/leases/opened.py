@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runguard_core.ids import new_id
-from runguard_core.ledger import Account, Hold, Refusal, Reserved, Unit
+from runguard_core.ledger import Account, Balance, Hold, Refusal, Reserved, Unit
 from runguard_core.stores._sqlite_leasing import SqliteLeases
 from runguard_core.stores.leases import Host, Leased
 from runguard_core.testing._ledger_values import DAY, LATER, T0, a_call, a_settlement
@@ -77,3 +77,9 @@ def abandon(store: Leased) -> None:
 
 
 HOUR = timedelta(hours=1)
+
+
+def day(store: Any) -> Balance:
+    """The day's balance."""
+    found: Balance = store.balances([DAY.key])[DAY.key]
+    return found
