@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from _racing import CAP, HOLD_TIME, truth_of
+from _servers import fresh, started
 
 from runguard_core.ledger import CallFilter, CallState
 from runguard_core.stores import open_store
@@ -39,14 +40,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--store", action="append", default=[], metavar="NAME=URL", help="one more store to race on; repeatable")
+    parser.add_argument("--servers", action="store_true", help="race on a Valkey and a PostgreSQL of our own too")
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--cap-usd", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        stores = dict(one.split("=", 1) for one in given.store) or {"sqlite": f"sqlite:///{folder}/ledger.db"}
-        rows = [raced(name, url, Path(folder), given) for name, url in stores.items()]
+        os.environ.setdefault("RUNGUARD_STATE_DIR", folder)  # journals of stores on servers
+        stores = {"sqlite": f"sqlite:///{folder}/ledger.db"} | (started() if given.servers else {})
+        stores |= dict(one.split("=", 1) for one in given.store)
+        rows = [raced(name, fresh(url), Path(folder), given) for name, url in stores.items()]
     if given.json:
         print(json.dumps({"machine": machine(), "races": rows}, indent=1))
     else:

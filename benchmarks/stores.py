@@ -5,7 +5,7 @@ day, team by month, feature by day), two of its own (agent, session). Flat out: 
 last call is *in the store* (closing included), and the time of a pair. Paced: 100 calls a second a process, as agents make them.
 Stores take turns, round after round, in one run, so that what else happens on the machine happens to all of them.
 
-`--store NAME=URL` (repeatable) adds a row to the table of SQLite's two.
+`--servers` adds a Valkey and a PostgreSQL, started for this run; `--store NAME=URL` (repeatable) any other; NEW in a URL is replaced.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from _servers import fresh, started
 
 from runguard_core.attribution import Attribution
 from runguard_core.calls import Certainty, ModelCall, Outcome, PromptPart
@@ -39,6 +41,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--store", action="append", default=[], metavar="NAME=URL", help="one more store; repeatable")
+    parser.add_argument(
+        "--servers", action="store_true", help="a Valkey and a PostgreSQL of our own too, with and without leases"
+    )
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--calls", type=int, default=4000, help="flat out: calls of all processes together, with leases")
     parser.add_argument("--plain-calls", type=int, default=1000, help="the same where every call is a transaction")
@@ -49,7 +54,11 @@ def main() -> None:
         stores = {
             "sqlite transactions": f"sqlite:///{folder}/plain-NEW.db?leases=off",
             "sqlite leases": f"sqlite:///{folder}/leased-NEW.db",
-        } | dict(one.split("=", 1) for one in given.store)
+        }
+        os.environ.setdefault("RUNGUARD_STATE_DIR", folder)  # journals of stores on servers
+        for name, url in started().items() if given.servers else ():
+            stores |= {name: f"{url}&leases=off", f"{name} leases": url}
+        stores |= dict(one.split("=", 1) for one in given.store)
         rows = [row for count in given.processes for row in compared(stores, count, given)]
     if given.json:
         print(json.dumps({"machine": machine(), "rows": rows}, indent=1))
@@ -88,10 +97,9 @@ def compared(stores: dict[str, str], processes: int, given: argparse.Namespace) 
     paced: dict[str, list[dict[str, Any]]] = {name: [] for name in stores}
     for _ in range(given.rounds):
         for name, url in stores.items():
-            fresh = url.replace("NEW", new_id())
             calls = given.plain_calls if "leases" not in name else given.calls
-            flat[name].append(measured(fresh, processes, calls // processes, 0.0))
-            paced[name].append(measured(fresh, processes, int(100 * given.paced_seconds), 0.01))
+            flat[name].append(measured(fresh(url), processes, calls // processes, 0.0))
+            paced[name].append(measured(fresh(url), processes, int(100 * given.paced_seconds), 0.01))
     return [
         {"store": name, "processes": processes, "flat_out": summed(flat[name]), "paced": summed(paced[name])} for name in stores
     ]

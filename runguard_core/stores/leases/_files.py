@@ -12,6 +12,8 @@ import mmap
 import os
 import stat
 import struct
+import time
+from collections.abc import Collection
 from enum import Enum
 from pathlib import Path
 
@@ -24,6 +26,7 @@ WORD_COUNT = 512
 _WORD_BYTES = struct.calcsize("q")
 #: Longest journal that is read: a longer file is none of ours.
 MOST_JOURNAL_BYTES = 1 << 28
+_YOUNG_SECONDS = 3600.0
 #: Journals of this process, by path: no other descriptor of them may be opened here.
 _mine: set[str] = set()
 
@@ -132,6 +135,18 @@ def claim(path: str) -> Remains | Whose:
 def _is_private(found: os.stat_result) -> bool:
     mine = found.st_uid == os.geteuid()
     return stat.S_ISREG(found.st_mode) and mine and not found.st_mode & 0o077 and found.st_size <= MOST_JOURNAL_BYTES
+
+
+def sweep(folder: str, known: Collection[str]) -> None:
+    """See `Host.sweep`. A young one may be about to be enlisted."""
+    for path in Path(folder).glob("*.journal") if Path(folder).is_dir() else ():
+        with contextlib.suppress(OSError):
+            if str(path) in known or time.time() - path.stat().st_mtime < _YOUNG_SECONDS:
+                continue
+            remains = claim(str(path))
+            if isinstance(remains, Remains):
+                remains.remove()
+                remains.close()
 
 
 def open_words(path: str) -> memoryview:

@@ -119,16 +119,20 @@ class Holdings(Taking):
             self.is_closed = is_closed
 
     def forget_unused(self, reading: float, seconds: float) -> None:
-        """Let go of accounts that nobody has touched for so long and that no open call knows."""
+        """Let go of accounts that nobody has touched for so long, and that neither an open call nor the next flush knows."""
         with self.lock:
-            if self.waiting:
+            if self._cut is not None:
                 return
-            known = {one for it in self.open.values() for one in it.touched}
-            idle = [one for one in self.slices.values() if one.free == 0 and reading - one.used_at > seconds and one not in known]
+            idle = {one for one in self.slices.values() if one.free == 0 and reading - one.used_at > seconds}
+            if not idle:
+                return
+            for it in self.open.values():
+                idle.difference_update(it.touched)
+            for _, it, *_ in self.waiting:
+                idle.difference_update(it.touched)
             for one in idle:
                 del self.slices[one.key]
-            if idle:
-                self._names.drop(set(idle))
+            self._names.drop(idle)
 
     def is_idle(self) -> bool:
         """Whether there is nothing to tell and nothing that others could want back."""

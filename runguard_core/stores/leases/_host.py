@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runguard_core.stores.leases._files import JournalFile, Remains, Whose, claim, create_journal, open_words
+from runguard_core.stores.leases._files import JournalFile, Remains, Whose, claim, create_journal, open_words, sweep
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -51,6 +51,10 @@ class Host:
     def claim(self, path: str) -> Remains | Whose:
         """What a dead process has left in its journal, locked; or that it lives, or that there is none."""
         return claim(path)
+
+    def sweep(self, folder: str, known: Collection[str]) -> None:
+        """Delete old journals that belong to no owner any more: their process died before it enlisted, or after it was closed."""
+        sweep(folder, known)
 
     def open_words(self, path: str) -> memoryview:
         """Numbers of 64 bits that every process of this host shares, by which one asks others to give leases back."""

@@ -6,7 +6,8 @@ import atexit
 import logging
 import os
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 
@@ -120,14 +121,18 @@ class Leased(ReadingThrough):
                 if self._keeper.is_asleep:
                     self._keeper.wake()
                 return ended
+        if holdings is None and self._leases.holdings is None:
+            return self._said_plainly(call_id, self._say(verb)(call_id, settlement, events))
         with self._leases.flow:
             self._leases.flush()
             holdings = self._leases.holdings
             again = None if holdings is None else holdings.end(call_id, settlement, verb, events)
             if again is not None:  # the journal had been full, or its door shut for a moment
                 return again
-            say = self.backend.post if verb == POST else self.backend.void
-            return self._said_plainly(call_id, say(call_id, settlement, events))
+            return self._said_plainly(call_id, self._say(verb)(call_id, settlement, events))
+
+    def _say(self, verb: int) -> Callable[..., Settled]:
+        return self.backend.post if verb == POST else self.backend.void
 
     def extend(self, call_ids: Iterable[str], expires_at: datetime) -> int:
         """See `Store.extend`."""
@@ -193,9 +198,11 @@ class Leased(ReadingThrough):
     def _reserve_plainly(
         self, call: CallOrDraft, holds: Sequence[Hold], expires_at: datetime, owner: str, events: Sequence[Event]
     ) -> Reserved | Refusal:
-        with self._leases.flow:
-            keys = {hold.account.key for hold in holds}
-            self._leases.flush(lambda one: one.key in keys)
+        is_leasing = self._leases.holdings is not None
+        with self._leases.flow if is_leasing else nullcontext():
+            if is_leasing:
+                keys = {hold.account.key for hold in holds}
+                self._leases.flush(lambda one: one.key in keys)
             try:
                 found = self.backend.reserve(call, holds, expires_at=expires_at, owner=owner, events=events)
             except LedgerError as error:

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from runguard_core.stores.leases._writing import ASSUME, VOID
 
 _log = logging.getLogger("runguard")
 #: A settle tells at most so many verbs: whoever waits for the store meanwhile waits for these.
-_MOST_AT_ONCE = 1_000
+_MOST_AT_ONCE = 500
 #: An account that is not used for so long is given back.
 IDLE_SECONDS = 2.0
 #: Other hosts give an owner up when they have not heard from it for so long.
@@ -63,6 +64,7 @@ class Leases:
             if self.holdings is not None:
                 return self.holdings
             recover_the_dead(self)
+            self.host.sweep(self.folder, {owner.journal for owner in self.backend.owners()})
             words = self.host.open_words(str(Path(self.folder) / "recall"))
             owner = f"{os.getpid()}-{new_id()}"
             file = self.host.create_journal(str(Path(self.folder) / f"{owner}.journal"), self._journal_bytes)
@@ -107,31 +109,31 @@ class Leases:
 
     # -- the flush --------------------------------------------------------------------------------------------------
 
-    def flush(self, give: Callable[[Slice], bool] | None = None, *, renew: bool = False) -> bool:
+    def flush(self, give: Callable[[Slice], bool] | None = None, *, renew: bool = False, at_once: bool = False) -> bool:
         """Tell the book what has happened; whether there was anything.
 
         Args:
             give: which slices to hand back, as far as they are free.
             renew: tell it in any case that this owner lives.
+            at_once: so many verbs as one step tells, and no more; the answer is then whether there is more.
 
         Raises:
             StoreError: nothing is lost, the next flush says it again.
         """
         with self.flow:
             self._say_late()
-            said = False
+            said = has_more = False
             while (holdings := self.holdings) is not None:
                 batch = holdings.cut(_MOST_AT_ONCE, self.host.monotonic(), give, renew=renew)
                 if batch is None:
                     break
                 said = True
-                if not self._settle(holdings, batch):
-                    break
-                if batch.is_whole and not batch.is_again:
+                has_more = self._settle(holdings, batch) and (batch.is_again or not batch.is_whole)
+                if at_once or not has_more:
                     break
             if holdings is not None and holdings.journal.is_half_full:
                 self._begin_segment(holdings)
-            return said
+            return has_more if at_once else said
 
     def _settle(self, holdings: Holdings, batch: Batch) -> bool:
         try:
@@ -188,7 +190,8 @@ class Leases:
         _, it, settlement, verb, events = happened
         if settlement is None:
             observed = [Hold(hold.account, hold.amount, None, hold.shown_limit) for hold in it.holds]
-            self.backend.reserve(it.call, observed, expires_at=it.expires_at, owner=self.owner, events=events)
+            call = it.call if it.book_id == it.call.id else replace(it.call.record(), id=it.book_id)
+            self.backend.reserve(call, observed, expires_at=it.expires_at, owner=self.owner, events=events)
         elif verb == VOID:
             self.backend.void(it.book_id, settlement, events)
         elif verb != ASSUME:

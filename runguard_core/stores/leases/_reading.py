@@ -12,7 +12,7 @@ from runguard_core.attribution import Attribution
 from runguard_core.calls import CallKind, Certainty, OutcomeKind, PromptPart
 from runguard_core.ledger import Account, CallRecord, Event, Hold, LeaseVerb, ReserveVerb, Settlement, SettleVerb, Unit
 from runguard_core.money import MAX_AMOUNT
-from runguard_core.stores.leases._segments import records
+from runguard_core.stores.leases._segments import has_more, records
 from runguard_core.stores.leases._writing import ASSUME, EPOCH, MICROSECOND, VOID, WHO
 from runguard_core.usage import USAGE_FIELDS, Usage
 
@@ -52,7 +52,8 @@ def read_journal(content: bytes, applied: int) -> Journaled:
         if after > applied and verb is not None:
             verbs.append(verb)
         end = after
-    return Journaled(max(end, applied), tuple(verbs), is_sound=base <= applied <= end)
+    is_sound = base <= applied <= end and not has_more(content, base, end)
+    return Journaled(max(end, applied), tuple(verbs), is_sound=is_sound)
 
 
 class _Reader:

@@ -18,6 +18,8 @@ _MAGIC = b"RGLEASE1"
 _FRAME = struct.Struct("<II")
 _FRAME_BYTES = _FRAME.size
 _MASK = 0xFFFFFFFF
+#: How the record of a verb begins, unless it defines something.
+_OPENING = b'["'
 _pack, _crc = _FRAME.pack, zlib.crc32
 
 
@@ -74,6 +76,23 @@ class Journal:
     def _write_head(self, base: int) -> None:
         plain = _MAGIC + base.to_bytes(8, "little")
         self._memory[: _HEAD.size] = plain + _crc(plain).to_bytes(4, "little")
+
+
+def has_more(content: bytes, base: int, end: int) -> bool:
+    """Whether a whole record of this segment stands somewhere behind the place where reading ended: the middle is damaged.
+
+    A record that was being written when the process died has none behind it.
+    """
+    shift = base - _HEAD.size
+    at = content.find(_OPENING, end - shift + 1)
+    while at >= 0:
+        start = at - _FRAME_BYTES
+        size, checksum = _FRAME.unpack_from(content, start)
+        payload = content[at : at + size]
+        if len(payload) == size and _crc(payload, (start + shift) & _MASK) == checksum:
+            return True
+        at = content.find(_OPENING, at + 1)
+    return False
 
 
 def records(content: bytes) -> tuple[int | None, Iterator[tuple[bytes, int]]]:

@@ -83,10 +83,11 @@ class Slice:
         return min(max(want, amount * _FIRST_CALLS), _MOST_WANT)
 
     def granted(self, amount: int, limit: int, want: int, reading: float) -> None:
-        """A slice has come, below a limit that is not lower than the one before."""
+        """A slice has come, below a limit that is not lower than the one before; where little is left it is less than wanted."""
         self.free += amount
         self.leased += amount
-        self.limit, self.want, self.granted_at, self.used_at = limit, want, reading, reading
+        self.limit, self.want = limit, min(want, amount)
+        self.granted_at = self.used_at = reading
 
 
 def slice_for(account: Account, shown: int | None) -> Slice:
