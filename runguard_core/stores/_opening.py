@@ -87,7 +87,6 @@ def _redis(url: str, *, leases: bool) -> Store:
     except ImportError as error:
         shown = f"{url.partition(':')[0]}://"
         raise StoreUnavailableError(shown, f"needs redis ({error})", "pip install 'runguard-core[redis]'") from None
-
     try:
         folder = state_directory()
     except StoreUnavailableError:

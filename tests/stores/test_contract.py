@@ -60,7 +60,7 @@ class TestRedis(StoreContract):
 
     @pytest.fixture
     def store(self, valkey_url: str) -> Iterator[Store]:
-        opened = open_store(f"{valkey_url}?tenant={new_id()}")
+        opened = open_store(f"{valkey_url}?tenant={new_id()}&leases=off")
         yield opened
         opened.close()
 
@@ -70,7 +70,7 @@ class TestRedisThroughAnotherProgram(StoreContract):
 
     @pytest.fixture
     def store(self, valkey_url: str) -> Iterator[Store]:
-        url = f"{valkey_url}?tenant={new_id()}"
+        url = f"{valkey_url}?tenant={new_id()}&leases=off"
 
         class Reopening:
             def __getattr__(self, name: str) -> object:

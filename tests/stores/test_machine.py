@@ -125,7 +125,7 @@ class RedisMachine(LedgerMachine):
     url = ""
 
     def opened(self) -> Any:
-        return open_store(f"{self.url}?tenant={new_id()}")
+        return open_store(f"{self.url}?tenant={new_id()}&leases=off")
 
 
 MANY = settings(settings.default, max_examples=max(100, settings.default.max_examples), stateful_step_count=30)

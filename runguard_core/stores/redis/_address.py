@@ -26,6 +26,7 @@ class Address:
         tenant: whose book; the accounts of one tenant lie in one slot of a cluster.
         is_weak: `durability=weak`: a server that forgets at a restart, or evicts, is accepted.
         may_create: not with `create=no`: the book must be there already.
+        has_leases: not with `leases=off`: processes spend slices in memory.
         replica_count: `replicas=N`: a reserve counts when so many replicas have it.
     """
 
@@ -35,6 +36,7 @@ class Address:
     tenant: str = DEFAULT_TENANT
     is_weak: bool = False
     may_create: bool = True
+    has_leases: bool = True
     replica_count: int = 0
 
     @classmethod
@@ -55,6 +57,7 @@ class Address:
             server=server, shown=shown, name=f"{place}{parts.path}?tenant={tenant}", tenant=tenant,
             is_weak=_one_of(shown, ours, "durability", no="full", yes="weak"),
             may_create=not _one_of(shown, ours, "create", no="yes", yes="no"), replica_count=_count(shown, ours),
+            has_leases=not _one_of(shown, ours, "leases", no="on", yes="off"),
         )  # fmt: skip
 
 
