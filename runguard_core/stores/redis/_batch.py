@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from runguard_core.ledger import Hold, LeaseVerb, ReserveVerb, SettleVerb
@@ -11,6 +11,7 @@ from runguard_core.stores._laws import check_asked, check_spent
 from runguard_core.stores.redis import _rows as rows
 from runguard_core.stores.redis._keys import Keys
 from runguard_core.stores.redis._places import Places
+from runguard_core.stores.redis._whole import Wholes, pairs_of
 
 #: The limit that readers see stays what it is.
 _AS_IT_IS = "-"
@@ -19,8 +20,8 @@ _AS_IT_IS = "-"
 class Batch:
     """Verbs put into words: nine a verb (see lua/leasing.lua), and the accounts that they name by their places."""
 
-    def __init__(self, keys: Keys, owner_id: str, verbs: Iterable[LeaseVerb]) -> None:
-        """Put them into words.
+    def __init__(self, keys: Keys, owner_id: str, verbs: Sequence[LeaseVerb], numbers: Mapping[str, str] | None = None) -> None:
+        """Put them into words. With `numbers`, those of accounts by key, calls that begin and end here are written once.
 
         Raises:
             InvalidAmountError: an amount is none; nothing has been written.
@@ -29,13 +30,22 @@ class Batch:
         self._accounts: dict[str, list[str]] = {}
         self._numbers: dict[str, int] = {}
         self.words: list[object] = []
-        for verb in verbs:
+        pairs, rest = ([], verbs) if numbers is None else pairs_of(verbs, numbers)
+        self._wholes = Wholes(self.places, owner_id, numbers or {})
+        for begun, ended in pairs:
+            self._wholes.add(begun, ended)
+        self.has_wholes = bool(pairs)
+        for verb in rest:
             self.words += self._reserve(verb) if isinstance(verb, ReserveVerb) else self._settle(verb)
 
     @property
     def accounts(self) -> str:
         """The accounts, as JSON: key, how to open it ("" for not at all), the limit to show."""
         return json.dumps(list(self._accounts.values()), ensure_ascii=True, separators=(",", ":"))
+
+    def settling(self) -> list[object]:
+        """All of it for lua/settle.lua: accounts, calls that begin and end here, the other verbs."""
+        return [self.accounts, *self._wholes.words(), *self.words]
 
     def _reserve(self, verb: ReserveVerb) -> Sequence[object]:
         check_asked(verb.call, verb.holds)

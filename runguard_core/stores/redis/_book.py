@@ -42,6 +42,8 @@ class Book:
         self.server, self.keys = Server(address), Keys(address.tenant)
         self._remembered = Remembered(folder, address.name)
         self._accounts: dict[str, Account] = {}
+        #: Numbers of accounts by key, those that this process has met.
+        self.numbers: dict[str, str] = {}
         try:
             self.epoch = self._open(address)
         except BaseException:
@@ -118,8 +120,9 @@ class Book:
     def learn(self, accounts: dict[str, Account]) -> None:
         """Remember what accounts are called."""
         if len(self._accounts) > _MOST_ACCOUNTS_KNOWN:
-            self._accounts = {}
+            self._accounts, self.numbers = {}, {}
         self._accounts.update(accounts)
+        self.numbers.update({account.key: number for number, account in accounts.items()})
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -40,6 +40,7 @@ class RedisLeases(RedisStore):
             return Refusal(Hold(want.account, want.need, want.limit, want.shown_limit), rows.balance_of(found[2:]))
         slices = [found[place : place + _FIELDS_PER_WANT] for place in range(0, len(found), _FIELDS_PER_WANT)]
         amounts = {want.account.key: int(one[0]) for want, one in zip(wants, slices, strict=True)}
+        self._book.learn({one[1]: want.account for want, one in zip(wants, slices, strict=True)})
         self._book.remember("grant", lambda: (owner_id, token, at, _wants_text(wants, amounts)), keys)
         return Granted(amounts, {want.account.key: rows.balance_of(one[2:]) for want, one in zip(wants, slices, strict=True)})
 
@@ -47,9 +48,12 @@ class RedisLeases(RedisStore):
         self, owner_id: str, offset: int, verbs: Sequence[LeaseVerb], *, keep: Mapping[str, int], deadline: datetime
     ) -> Mapping[str, Balance]:
         """See `LeaseBackend.settle`."""
-        batch = Batch(self._book.keys, owner_id, verbs)
-        words = (rows.amounts_text(keep), batch.accounts, *batch.words)
-        found = self._apply("settle", owner_id, batch, offset, rows.micros(deadline), *words)
+        claims, until = rows.amounts_text(keep), rows.micros(deadline)
+        batch = Batch(self._book.keys, owner_id, verbs, self._book.numbers)
+        word, found = self._say_batch("settle", owner_id, batch, offset, until, claims, *batch.settling())
+        if word == "KNOWN":  # somebody has told the book of a call already: verb by verb, then
+            batch = Batch(self._book.keys, owner_id, verbs)
+            word, found = self._say_batch("settle", owner_id, batch, offset, until, claims, *batch.settling())
         sums = balances_of(found)
         accounts = self._book.accounts(number for number, _ in sums)
         balances = {accounts[number].key: balance for number, balance in sums}
@@ -68,15 +72,16 @@ class RedisLeases(RedisStore):
         """See `LeaseBackend.recover`."""
         batch = Batch(self._book.keys, owner_id, verbs)
         words = (int(is_lost), lease_entry_id(owner_id), _LOST, batch.accounts, *batch.words)
-        return tuple(self._read(self._apply("recover", owner_id, batch, offset, rows.micros(now), *words)))
+        _, found = self._say_batch("recover", owner_id, batch, offset, rows.micros(now), *words)
+        return tuple(self._read(found))
 
-    def _apply(self, verb: str, owner_id: str, batch: Batch, *words: object) -> list[Any]:
+    def _say_batch(self, verb: str, owner_id: str, batch: Batch, *words: object) -> tuple[str, list[Any]]:
         word, found = self._book.write(verb, owner_id, *words, more_keys=batch.places.more)
         if word == "GONE":
             raise LeaseLostError(owner_id)
-        if word != "DONE":
+        if word not in {"DONE", "KNOWN"}:
             raise refusal_of(found[0], word)
-        return found
+        return word, found
 
     def _keys_of(self, owner_id: str) -> list[str]:
         return [self._book.keys.lease_of(owner_id), self._book.keys.open_of(owner_id)]

@@ -51,11 +51,25 @@ def lines(server: Server, key: str, *, after: int = 0, most: int | None = None) 
     end = "+" if most is None else f"{most}-0"
     while most is None or after < most:
         found = server.ask(lambda client: client.xrange(key, min=f"{after + 1}-0", max=end, count=PAGE))  # noqa: B023  asked now
-        page = [(int(name.partition("-")[0]), line) for name, line in found]
+        page = [one for name, line in found for one in _told_apart(int(name.partition("-")[0]), line)]
         if not page:
             return
         after = page[-1][0]
         yield page
+
+
+def _told_apart(number: int, line: dict[str, str]) -> list[tuple[int, dict[str, str]]]:
+    """Where a call began and ended in one step its two lines are kept as one; see lua/settle.lua."""
+    started = line.pop("from", None)
+    if started is None:
+        return [(number, line)]
+    held, spent = [], []
+    for move in filter(None, line["moves"].split(",")):
+        account, hold, *posted = move.split(":")
+        held.append(f"{account}:{hold}")
+        spent.append(":".join([account, "0" if hold == "0" else f"-{hold}", *posted]))
+    begun = {"call": line["call"], "kind": "pending", "at": started, "moves": ",".join(held), "cost": "0", "reason": ""}
+    return [(number, begun), (number + 1, line | {"moves": ",".join(spent)})]
 
 
 def chunks(names: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from runguard_core.ledger import CallRecord, Event
@@ -26,16 +27,24 @@ class Places:
         """Where a key stands in KEYS, from 1."""
         return self._places.setdefault(key, self._after + len(self._places))
 
-    def lists(self, call: CallRecord) -> str:
+    def lists_of(self, call: CallRecord) -> list[int]:
         """The places of the lists that a call belongs to."""
         who = call.attribution
         names = (("session", who.session), ("run", who.run))
-        return ",".join([str(self.of(self._keys.calls_of(name, value))) for name, value in names if value is not None])
+        return [self.of(self._keys.calls_of(name, value)) for name, value in names if value is not None]
+
+    def lists(self, call: CallRecord) -> str:
+        """The same as a text."""
+        return ",".join(map(str, self.lists_of(call)))
+
+    def rows_of(self, events: Sequence[Event]) -> list[list[object]]:
+        """Events as scripts take them: id, text, the place of its session's list (0 for none)."""
+        found: list[list[object]] = []
+        for event in events:
+            place = 0 if event.session is None else self.of(self._keys.events_of(event.session))
+            found.append([rows.fit(event.id), rows.event_text(event), place])
+        return found
 
     def events(self, events: Sequence[Event]) -> str:
-        """Events as scripts take them."""
-        if not events:
-            return ""
-        sessions = [event.session for event in events]
-        places = [0 if session is None else self.of(self._keys.events_of(session)) for session in sessions]
-        return rows.events_text(events, places)
+        """The same as a text."""
+        return json.dumps(self.rows_of(events)) if events else ""

@@ -174,8 +174,9 @@ def _call(call: CallRecord, standing: rows.Standing, settled: str | None, keys: 
     state = CallState(standing.state)
     if state is CallState.PENDING:
         return call
-    if state is CallState.ASSUMED:
+    if state is CallState.ASSUMED and settled is None:
         amounts = {keys[number]: amount for number, amount in standing.holds}
         settlement = replace(assumed_settlement(call, (), rows.instant(standing.ended)), amounts=amounts)
         return replace(call, state=state, settlement=settlement)
-    return replace(call, state=state, settlement=rows.settlement_of(settled) if settled is not None else None)
+    spent = {keys[number]: amount for (number, _), amount in zip(standing.holds, standing.amounts, strict=False)}
+    return replace(call, state=state, settlement=rows.settlement_of(settled, spent) if settled is not None else None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
 from runguard_core.attribution import Attribution
@@ -48,11 +49,13 @@ def instant(value: int | str) -> datetime:
 
 def fit(text: str) -> str:
     """A text that UTF-8 can hold: what programs and providers say may hold lone surrogates and NUL."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+#: ASCII and compact; one encoder, for making one costs more than using it.
+_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 
 
 def _loads(text: str) -> Any:
@@ -63,16 +66,26 @@ def _fitted(value: Any) -> Any:
     return fit(value) if isinstance(value, str) else value
 
 
-def _said(source: object, names: Iterable[str]) -> dict[str, Any]:
-    """Fields that differ from their defaults: the rest need not be kept a million times."""
-    default = _DEFAULTS[type(source)]
-    found = ((name, getattr(source, name)) for name in names)
-    return {name: _fitted(value) for name, value in found if type(value) is not type(default[name]) or value != default[name]}
+class _Said:
+    """Fields of a kind of value that differ from their defaults: the rest need not be kept a million times."""
+
+    def __init__(self, kind: type, names: Sequence[str]) -> None:
+        default = {field.name: field.default for field in fields_of(kind)}
+        self._get = attrgetter(*names)
+        self._fields = [(name, default[name]) for name in names]
+
+    def __call__(self, source: object) -> dict[str, Any]:
+        return {
+            name: _fitted(value)
+            for (name, default), value in zip(self._fields, self._get(source), strict=True)
+            if value is not default and (value != default or type(value) is not type(default))
+        }
 
 
-_DEFAULTS: dict[type, dict[str, Any]] = {}
-for _made in (Attribution, CallRecord, Settlement):
-    _DEFAULTS[_made] = {field.name: field.default for field in fields_of(_made)}
+_said_of_who = _Said(Attribution, _WHO)
+_said_of_call = _Said(CallRecord, _PLAIN)
+_said_of_end = _Said(Settlement, _PLAIN_SETTLED)
+_counted = _Said(Usage, USAGE_FIELDS)
 
 
 # -- calls ------------------------------------------------------------------------------------------------------------
@@ -80,24 +93,25 @@ for _made in (Attribution, CallRecord, Settlement):
 
 def request_text(call: CallRecord) -> str:
     """What is known of a call at its admission."""
-    who = _said(call.attribution, _WHO)
+    who = _said_of_who(call.attribution)
     parts = [[p.origin, p.chars, p.message_count, p.new_chars] for p in call.parts]
-    values = {"kind": call.kind.value, "started_at": micros(call.started_at), "who": who} | _said(call, _PLAIN)
+    values = {"kind": call.kind.value, "started_at": micros(call.started_at), "who": who} | _said_of_call(call)
     return _json(values | {"quote_nanos": _text(call.quote_nanos)} | ({"parts": parts} if parts else {}))
 
 
-def settlement_text(settlement: Settlement) -> str:
-    """How it ended."""
+def settlement_text(settlement: Settlement, *, has_amounts: bool = True) -> str:
+    """How it ended. Without amounts, where those in the call's standing are all there are."""
     usage = settlement.usage
     values: dict[str, Any] = {
         "at": micros(settlement.at), "outcome": settlement.outcome.value, "certainty": settlement.certainty.value,
-        "amounts": {fit(key): str(amount) for key, amount in settlement.amounts.items()},
         "cost_nanos": _text(settlement.cost_nanos),
-    } | _said(settlement, _PLAIN_SETTLED)  # fmt: skip
+    } | _said_of_end(settlement)  # fmt: skip
+    if has_amounts:
+        values["amounts"] = {fit(key): str(amount) for key, amount in settlement.amounts.items()}
     if settlement.tool_names:
         values["tool_names"] = [fit(name) for name in settlement.tool_names]
     if usage is not None:
-        values["usage"] = {name: count for name in USAGE_FIELDS if (count := getattr(usage, name))}
+        values["usage"] = _counted(usage)
     return _json(values)
 
 
@@ -125,12 +139,13 @@ def call_of(call_id: str, text: str) -> CallRecord:
     )  # fmt: skip
 
 
-def settlement_of(text: str) -> Settlement:
-    """How it ended, from its text."""
+def settlement_of(text: str, standing: Mapping[str, int]) -> Settlement:
+    """How it ended, from its text, and the amounts in the call's standing where it has none itself."""
     row = _loads(text)
+    amounts = {key: int(amount) for key, amount in row["amounts"].items()} if "amounts" in row else dict(standing)
     return Settlement(
         at=instant(row["at"]), outcome=OutcomeKind(row["outcome"]), certainty=Certainty(row["certainty"]),
-        amounts={key: int(amount) for key, amount in row["amounts"].items()}, cost_nanos=_whole(row["cost_nanos"]),
+        amounts=amounts, cost_nanos=_whole(row["cost_nanos"]),
         usage=Usage(**row["usage"]) if "usage" in row else None, tool_names=tuple(row.get("tool_names", ())),
         **{name: row[name] for name in _PLAIN_SETTLED if name in row},
     )  # fmt: skip
@@ -166,6 +181,7 @@ class Standing:
         state: of `CallState`, or "stone" for a void that came first.
         holds: numbers of accounts and amounts, in order.
         lines: numbers of its lines in the book.
+        amounts: what was spent of each hold, in their order; none while pending.
         cost_nanos: its charge so far, 0 where there is none.
         ended: microseconds of its end, "" while there is none.
         owner: whose call it is.
@@ -174,6 +190,7 @@ class Standing:
     state: str
     holds: tuple[tuple[str, int], ...]
     lines: tuple[str, ...]
+    amounts: tuple[int, ...]
     cost_nanos: int
     ended: str
     owner: str
@@ -181,10 +198,13 @@ class Standing:
     @classmethod
     def of(cls, text: str) -> Standing:
         """From its text."""
-        state, _, _, holds, lines, _, _, cost, ended, owner, *_ = text.split("|")
+        state, _, _, holds, lines, _, amounts, cost, ended, owner, *_ = text.split("|")
         pairs = (hold.split("=") for hold in holds.split(",") if hold)
         numbers = tuple(number for number in lines.split(",") if number)
-        return cls(state, tuple((account, int(amount)) for account, amount in pairs), numbers, int(cost or 0), ended, owner)
+        spent = tuple(int(amount) for amount in amounts.split(",") if amount)
+        return cls(
+            state, tuple((account, int(amount)) for account, amount in pairs), numbers, spent, int(cost or 0), ended, owner
+        )
 
 
 # -- accounts -----------------------------------------------------------------------------------------------------------
@@ -274,11 +294,6 @@ def override_of(text: str) -> LimitOverride:
 def event_text(event: Event) -> str:
     """An event."""
     return _json(_dated(event, ("at",)) | {"facts": dict(event.facts)})
-
-
-def events_text(events: Sequence[Event], places: Sequence[int]) -> str:
-    """Events as scripts take them, each with the place in KEYS of its session's list."""
-    return _json([[fit(event.id), event_text(event), place] for event, place in zip(events, places, strict=True)])
 
 
 def event_of(text: str) -> Event:

@@ -59,9 +59,10 @@ class RedisStore(RedisReading):
             self._take_back(call)
             raise
         if word in {"CREATED", "EXISTS"}:
-            admitted = tuple(holds)
+            balances, admitted = balances_of(found), tuple(holds)
+            self._book.learn({number: hold.account for hold, (number, _) in zip(holds, balances, strict=True)})
             self._book.remember("reserve", lambda: (*before, rows.holds_text(admitted, is_admitted=True), *after), places.more)
-            return Reserved(Applied(word.lower()), tuple(balance for _, balance in balances_of(found)))
+            return Reserved(Applied(word.lower()), tuple(balance for _, balance in balances))
         if word == "REFUSED":
             return Refusal(holds[int(found[0]) - 1], rows.balance_of(found[2:]))
         raise refusal_of(call.id, "ASKED" if word == "CONFLICT" else word)

@@ -1,11 +1,11 @@
 -- What every verb shares; the keys are `_keys.py`'s, in its order.
 --
--- Amounts are texts of whole numbers up to 2^63. They are added by Redis (HINCRBY, exact) and compared in two halves, each exact in
--- a double; a whole amount is never made a Lua number. A verb looks at everything before it writes anything, because a script that
--- fails half way is not undone.
+-- Amounts are texts of whole numbers up to 2^63. They are added by Redis (HINCRBY, exact). To compare them they are made Lua numbers,
+-- which are doubles, only where all have at most SAFE digits; else in two halves, each exact in a double. A verb looks at everything
+-- before it writes anything, because a script that fails half way is not undone.
 local META, ACCOUNT, DETAIL, SHOWN, SUMS, STANDING, REQUEST, SETTLED, PENDING, STARTED, ENTRY, EVENT, EVENTS, LATCH, OVERRIDE,
   OWNER = unpack(KEYS, 1, 16)
-local HALF, MOST = 1000000000, '4611686018427387904'
+local HALF, SAFE, MOST = 1000000000, 14, '4611686018427387904'
 local FIELDS = {'state', 'asked', 'quote', 'holds', 'lines', 'said', 'amounts', 'cost', 'ended', 'owner', 'token'}
 
 if redis.call('HGET', META, 'epoch') ~= ARGV[1] then return {'LOST'} end
@@ -20,15 +20,22 @@ end
 
 -- whether the whole is at least the sum of the parts
 local function covers(whole, ...)
+  local rest, is_safe = tonumber(whole), #whole <= SAFE
+  for n = 1, select('#', ...) do
+    local part = select(n, ...)
+    rest, is_safe = rest - tonumber(part), is_safe and #part <= SAFE
+  end
+  if is_safe then return rest >= 0 end
   local high, low = halves(whole)
-  for _, part in ipairs({...}) do
-    local h, l = halves(part)
+  for n = 1, select('#', ...) do
+    local h, l = halves((select(n, ...)))
     high, low = high - h, low - l
   end
   return high + math.floor(low / HALF) >= 0
 end
 
 local function minus(a, b)
+  if #a <= SAFE and #b <= SAFE then return string.format('%.0f', tonumber(a) - tonumber(b)) end
   local ah, al = halves(a)
   local bh, bl = halves(b)
   local high, low = ah - bh, al - bl
@@ -90,7 +97,16 @@ local function answer(word, row)
   return found
 end
 
--- the number of an account, which is opened on first sight; the limit that readers should see ('' for none)
+-- the limit that readers should see, '' for none
+local function show(account, limit)
+  if limit == '' then
+    redis.call('HDEL', SHOWN, account)
+  elseif redis.call('HGET', SHOWN, account) ~= limit then
+    redis.call('HSET', SHOWN, account, limit)
+  end
+end
+
+-- the number of an account, which is opened on first sight, and its limit shown
 local function account_of(key, detail, shown)
   local account = redis.call('HGET', ACCOUNT, key)
   if not account then
@@ -98,11 +114,7 @@ local function account_of(key, detail, shown)
     redis.call('HSET', ACCOUNT, key, account)
     redis.call('HSET', DETAIL, account, detail)
   end
-  if shown == '' then
-    redis.call('HDEL', SHOWN, account)
-  elseif redis.call('HGET', SHOWN, account) ~= shown then
-    redis.call('HSET', SHOWN, account, shown)
-  end
+  show(account, shown)
   return account
 end
 
@@ -150,7 +162,7 @@ local function settle(id, row, kind, state, actuals, cost, at, reason)
       posted = minus(actual, old),
       assumed = minus(state == 'assumed' and actual or '0', was == 'assumed' and old or '0'),
     }
-    if not covers(MOST, (sums(hold[1])), move.posted) then return false end
+    if not covers(MOST, redis.call('HGET', SUMS, hold[1] .. 'p') or '0', move.posted) then return false end
     moves[n], amounts[n] = move, actual
   end
   local told = {}
