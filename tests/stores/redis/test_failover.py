@@ -126,11 +126,17 @@ def test_replicas_that_are_waited_for_have_it_or_it_is_not_admitted(
         assert after.balances([DAY.key])[DAY.key] == Balance(0, 1)
 
 
-def test_a_primary_that_became_a_replica_is_not_written_to(start: Start, opened: Open, admin: Callable[[str], Any]) -> None:
-    """The error names it; nothing is taken for done."""
+def test_a_primary_that_became_a_replica_is_neither_written_to_nor_believed(
+    start: Start, opened: Open, admin: Callable[[str], Any]
+) -> None:
+    """The error names it; nothing is taken for done, and what it says may be old."""
     one, two = start(), start()
-    store = opened(one.url)
-    reserve(store, 1)
-    admin(one.url).replicaof("127.0.0.1", str(two.port))
-    with pytest.raises(StoreUnavailableError, match="replica"):
-        reserve(store, 2)
+    with between(one.port) as front:
+        store = opened(front.url)
+        reserve(store, 1)
+        admin(one.url).replicaof("127.0.0.1", str(two.port))
+        with pytest.raises(StoreUnavailableError, match="replica"):
+            reserve(store, 2)
+        front.cut()
+        with pytest.raises(StoreUnavailableError, match="this is a replica"):
+            store.balances([DAY.key])

@@ -76,6 +76,7 @@ def test_flushall_is_a_refusal_until_a_person_accepts_the_loss(
     assert remembered.stat().st_mode & 0o777 == 0o600
     with pytest.raises(StoreUnavailableError, match="is gone"):
         opened(server.url, tenant="t")
+    assert admin(server.url).dbsize() == 0  # refusing makes nothing that another host could take for the book
     remembered.unlink()
     fresh = opened(server.url, tenant="t")
     assert fresh.calls(CallFilter()) == ()

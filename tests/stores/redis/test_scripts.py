@@ -52,6 +52,12 @@ def test_differences_and_sums_are_exact(calculate: Callable[..., Any], a: int, b
 
 
 @given(a=AMOUNT)
+def test_nothing_has_a_sign_that_redis_does_not_read(calculate: Callable[..., Any], a: int) -> None:
+    """Redis 7 rejects "-0"."""
+    assert calculate("{negative(ARGV[2]), flip('-' .. ARGV[2]), minus(ARGV[2], ARGV[2])}", a) == [str(-a), str(a), "0"]
+
+
+@given(a=AMOUNT)
 def test_an_eighth_is_rounded_down(calculate: Callable[..., Any], a: int) -> None:
     assert calculate("eighth(ARGV[2])", a) == str(a // 8)
 
