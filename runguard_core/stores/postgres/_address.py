@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from runguard_core.errors import StoreUnavailableError
 
@@ -52,7 +52,7 @@ def parse_address(url: str) -> Address:
     schema = dict(options).get("schema", DEFAULT_SCHEMA)
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", schema) or schema.startswith("pg_"):
         raise StoreUnavailableError(shown, f"{schema!r} cannot be the schema", "use small letters, digits and _, at most 63")
-    rest = urlencode([(name, value) for name, value in options if name not in _OURS])
+    rest = _query([(name, value) for name, value in options if name not in _OURS])
     return Address(urlunsplit(("postgresql", parts.netloc, parts.path, rest, "")), schema, shown, _secrets(url))
 
 
@@ -67,4 +67,9 @@ def _shown(url: str) -> str:
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
     options = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in _SECRETS]
-    return urlunsplit((parts.scheme, user.partition(":")[0] + at + hosts, parts.path, urlencode(options), ""))
+    return urlunsplit((parts.scheme, user.partition(":")[0] + at + hosts, parts.path, _query(options), ""))
+
+
+def _query(options: list[tuple[str, str]]) -> str:
+    """As libpq reads it, for which a + is a +."""
+    return urlencode(options, quote_via=quote, safe="/")

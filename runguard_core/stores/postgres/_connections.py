@@ -31,7 +31,7 @@ _DRIVER_SETTINGS = {
 #: Replies that do not come: a server that is stopped, or a network that swallows. Longer than the server's own limits.
 REPLY_SECONDS = 40.0
 #: A server that was there a moment ago may be restarting.
-_RETURN_SECONDS, _PAUSE_SECONDS = 10.0, 0.05
+RETURN_SECONDS, _PAUSE_SECONDS = 10.0, 0.05
 _MOST_LINKS = 8
 
 
@@ -68,6 +68,7 @@ class Connections:
         """Open none yet. `check` looks at each new connection and raises what is wrong with it."""
         self.address = address
         self._check, self._most, self._reply_seconds = check, most, reply_seconds
+        self.return_seconds = RETURN_SECONDS
         self._generation = 0
         self.start_afresh()
         _every.add(self)
@@ -88,13 +89,20 @@ class Connections:
         Raises:
             StoreUnavailableError: naming the server, what it said, and the way out.
         """
+        begun = False
+
+        def begin(link: Link) -> T:
+            nonlocal begun
+            begun = True
+            return step(link)
+
         with self._errors():
             try:
-                return self._once(step)
+                return self._once(begin)
             except psycopg.Error as error:
-                if not _may_be_said_again(error):
+                if not begun or not _may_be_said_again(error):
                     raise
-            return self._once(step, until=time.monotonic() + _RETURN_SECONDS)
+            return self._once(step, until=time.monotonic() + self.return_seconds)
 
     def _once(self, step: Callable[[Link], T], until: float | None = None) -> T:
         with self._borrowed(until) as link:

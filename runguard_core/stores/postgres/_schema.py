@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from runguard_core.errors import StoreSchemaError
+from runguard_core.errors import StoreSchemaError, StoreUnavailableError
 from runguard_core.stores.postgres._address import Address, parse_address
 from runguard_core.stores.postgres._errors import explained
 
@@ -47,6 +47,7 @@ def check(link: Link, address: Address) -> str:
     """
     found = _read(link)
     if found is None:
+        _check_rights(link, address)
         apply(link, address, only_if_empty=True)
         found = _read(link)
         assert found is not None, "a schema without its version"
@@ -57,6 +58,15 @@ def check(link: Link, address: Address) -> str:
     if readable_by > SCHEMA_VERSION:
         raise StoreSchemaError(address.shown, f"{said} and at least {readable_by} is asked for", "upgrade runguard-core")
     return found["ledger"]
+
+
+def _check_rights(link: Link, address: Address) -> None:
+    """A schema that one may not use looks as if it were empty."""
+    rights = "SELECT has_schema_privilege(nspname, 'USAGE') FROM pg_namespace WHERE nspname = %s"
+    found = link.execute(rights, (address.schema,)).fetchone()
+    if found is not None and not found[0]:
+        way = f"let its owner grant it: GRANT USAGE ON SCHEMA {address.schema}, and rights on its tables"
+        raise StoreUnavailableError(address.shown, f"permission denied for schema {address.schema}", way)
 
 
 def _read(link: Link) -> dict[str, str] | None:
