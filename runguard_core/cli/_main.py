@@ -11,6 +11,7 @@ from runguard_core.cli import (
     _acting,
     _anomalies,
     _doctor,
+    _fleet,
     _incident,
     _ledger,
     _policy_diff,
@@ -23,7 +24,7 @@ from runguard_core.cli import (
 from runguard_core.cli._app import app, out
 from runguard_core.cli._text import steady_streams
 
-_TABLE = (_acting, _anomalies, _doctor, _incident, _ledger, _policy_diff, _reading, _replay, _reporting, _run, _shadow)
+_TABLE = (_acting, _anomalies, _doctor, _fleet, _incident, _ledger, _policy_diff, _reading, _replay, _reporting, _run, _shadow)
 #: How `runguard --help` lists the commands; those not named here come last.
 PANELS = {
     "Begin": ("demo", "run", "doctor", "policy"),

@@ -6,6 +6,7 @@ from runguard_core.ledger._drafts import CallDraft, CallOrDraft, SettlementDraft
 from runguard_core.ledger._entries import Discrepancy, Entry, EntryKind, Move, Tell, fold
 from runguard_core.ledger._events import Event
 from runguard_core.ledger._filters import CallFilter
+from runguard_core.ledger._fleet import FleetStore, Parcel, Source
 from runguard_core.ledger._latches import Latch, LatchState, LimitOverride
 from runguard_core.ledger._leasing import Granted, LeaseBackend, LeaseVerb, Owner, ReserveVerb, SettleVerb, Want
 from runguard_core.ledger._store import Applied, Refusal, Reserved, Settled, Store
@@ -36,6 +37,7 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Event",
+    "FleetStore",
     "Granted",
     "Hold",
     "Latch",
@@ -45,6 +47,7 @@ __all__ = [
     "LimitOverride",
     "Move",
     "Owner",
+    "Parcel",
     "Refusal",
     "ReserveVerb",
     "Reserved",
@@ -53,6 +56,7 @@ __all__ = [
     "Settlement",
     "SettlementDraft",
     "SettlementOrDraft",
+    "Source",
     "Store",
     "Tell",
     "Total",

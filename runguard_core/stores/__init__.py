@@ -2,7 +2,7 @@
 
 from runguard_core.stores._memory import MemoryStore
 from runguard_core.stores._migrating import Migrated, migrate
-from runguard_core.stores._opening import default_path, open_default, open_store, state_directory
+from runguard_core.stores._opening import default_path, open_default, open_fleet, open_store, state_directory
 from runguard_core.stores._sqlite import SqliteStore
 from runguard_core.stores.leases import Leased
 
@@ -14,6 +14,7 @@ __all__ = [
     "default_path",
     "migrate",
     "open_default",
+    "open_fleet",
     "open_store",
     "state_directory",
 ]

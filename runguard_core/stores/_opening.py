@@ -9,13 +9,15 @@ from hashlib import blake2b
 from pathlib import Path
 
 from runguard_core.errors import StoreError, StoreUnavailableError
-from runguard_core.ledger import LeaseBackend, Store
+from runguard_core.ledger import FleetStore, LeaseBackend, Store
 from runguard_core.stores._memory import MemoryStore
 from runguard_core.stores._sqlite import SqliteStore
+from runguard_core.stores._sqlite_fleet import SqliteFleet
 from runguard_core.stores._sqlite_leasing import SqliteLeases
 from runguard_core.stores.leases import Leased
 
 _SCHEMES = "memory://, sqlite:///FILE, redis://HOST:PORT/DB?tenant=NAME or postgresql://HOST/DATABASE?schema=NAME"
+_POSTGRES_EXTRA = "pip install 'runguard-core[postgres]'"
 
 
 def open_store(url: str) -> Store:
@@ -77,8 +79,29 @@ def _postgres(url: str, *, leases: bool) -> Store:
         from runguard_core.stores.postgres import PostgresLeases  # noqa: PLC0415  its driver is an extra
     except ImportError as error:
         shown = f"{url.partition(':')[0]}://"
-        raise StoreUnavailableError(shown, f"needs psycopg ({error})", "pip install 'runguard-core[postgres]'") from None
+        raise StoreUnavailableError(shown, f"needs psycopg ({error})", _POSTGRES_EXTRA) from None
     return _elsewhere(PostgresLeases(url), leases=leases)
+
+
+def open_fleet(url: str) -> FleetStore:
+    """The store that a URL names, as one that takes other ledgers in: a file or PostgreSQL.
+
+    Raises:
+        StoreUnavailableError: as for `open_store`; or a store that does not take other ledgers in.
+    """
+    scheme, _, rest = _without_leases(url)[0].partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return SqliteFleet(rest[1:].partition("?")[0])
+    if scheme in {"postgres", "postgresql"}:
+        try:
+            from runguard_core.stores.postgres import PostgresFleet  # noqa: PLC0415  its driver is an extra
+        except ImportError as error:
+            raise StoreUnavailableError(f"{scheme}://", f"needs psycopg ({error})", _POSTGRES_EXTRA) from None
+        return PostgresFleet(url)
+    open_store(url).close()  # what is no URL at all says so
+    raise StoreUnavailableError(
+        f"{scheme}://", "takes no other ledgers in", "name a PostgreSQL database or a file (sqlite:///FILE)"
+    )
 
 
 def _redis(url: str, *, leases: bool) -> Store:

@@ -66,18 +66,20 @@ CREATE TABLE entry (
   assumed bigint[],
   call_id text,
   accounts bigint[],
-  token text
+  token text,
+  source integer,       -- of a fleet: whose ledger it comes from,
+  line bigint           -- and its number there
 );
 CREATE INDEX entry_call ON entry (call);
 CREATE UNIQUE INDEX entry_token ON entry (token) WHERE token IS NOT NULL;
+CREATE UNIQUE INDEX entry_line ON entry (source, line) WHERE source IS NOT NULL;
 
 CREATE TABLE event (
   sequence bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   at bigint NOT NULL,
   id text COLLATE "C" NOT NULL UNIQUE,
   kind text NOT NULL, severity text NOT NULL, message text NOT NULL,
-  app text NOT NULL, session text, run text, agent text, feature text, call_id text, facts text NOT NULL,
-  source integer
+  app text NOT NULL, session text, run text, agent text, feature text, call_id text, facts text NOT NULL
 );
 CREATE INDEX event_session ON event (session) WHERE session IS NOT NULL;
 CREATE INDEX event_at ON event (at);
@@ -107,3 +109,13 @@ CREATE TABLE lease (
   PRIMARY KEY (owner, account)
 ) WITH (fillfactor = 50);
 CREATE INDEX lease_account ON lease (account);
+
+-- Ledgers of a fleet that are shipped here: whose, up to which of their lines, when last (UTC).
+CREATE TABLE source (
+  number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  ledger text NOT NULL UNIQUE,
+  host text NOT NULL,
+  place text NOT NULL,
+  line bigint NOT NULL,
+  shipped_at bigint NOT NULL
+);

@@ -48,12 +48,13 @@ BEGIN
 END $$;
 
 -- Overdue holds: their calls are locked and their holds gone when this returns; calls that somebody else has in hand are left
--- for another time, and those of processes that spend leases for `recover`.
+-- for another time, those of processes that spend leases for `recover`, and those of other ledgers of a fleet for these.
 CREATE FUNCTION take_overdue(p_now bigint, p_most integer) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
   v_calls bigint[] := ARRAY(
     SELECT c.number FROM hold h JOIN call c ON c.number = h.call
-    WHERE h.expires_at <= p_now AND c.state = 'pending' AND NOT EXISTS (SELECT FROM lease_owner o WHERE o.id = h.process)
+    WHERE h.expires_at <= p_now AND c.state = 'pending' AND c.source IS NULL
+      AND NOT EXISTS (SELECT FROM lease_owner o WHERE o.id = h.process)
     ORDER BY h.expires_at, c.id LIMIT p_most FOR UPDATE OF c SKIP LOCKED);
 BEGIN
   IF v_calls = '{}' THEN

@@ -30,7 +30,7 @@ from runguard_core.stores.postgres._store import PostgresStore, balances_of
 _GRANT = "SELECT (answer).*, granted FROM lease_slices(%s, %s::jsonb, %s)"
 _SETTLE = "SELECT * FROM settle_leases(%s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb)"  # one step
 _RECOVER = "SELECT * FROM recover_leases(%s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb)"
-_CONTRADICTION = "RG001"
+CONTRADICTION = "RG001"
 #: What a batch adds to the sums, about: one line for each kind of call in it.
 _LINES_A_BATCH = 20
 
@@ -111,7 +111,7 @@ def _told(step: Callable[[Link], Any]) -> Callable[[Link], Any]:
         try:
             return step(link)
         except psycopg.DatabaseError as error:
-            if error.sqlstate != _CONTRADICTION:
+            if error.sqlstate != CONTRADICTION:
                 raise
             _raise(error.diag.message_primary or "", error.diag.message_detail or "")
 
