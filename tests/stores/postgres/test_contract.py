@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from runguard_core.ledger import LeaseBackend, Store
+from runguard_core.stores.leases import Leased
 from runguard_core.stores.postgres import PostgresLeases, PostgresStore
 from runguard_core.testing._contract import StoreContract
 from runguard_core.testing._lease_contract import LeaseBackendContract
@@ -47,5 +49,15 @@ class TestPostgresGrants(LeaseBackendContract):
     @pytest.fixture
     def backend(self, ledger_url: str) -> Iterator[LeaseBackend]:
         opened = PostgresLeases(ledger_url)
+        yield opened
+        opened.close()
+
+
+class TestPostgresWithLeases(StoreContract):
+    """From the first call: no plain verb is ever said."""
+
+    @pytest.fixture
+    def store(self, ledger_url: str, tmp_path: Path) -> Iterator[Store]:
+        opened = Leased(PostgresLeases(ledger_url), str(tmp_path / "leases"), lease_after=0, background=False)
         yield opened
         opened.close()
