@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from runguard_core.budgets import parse_limit
 from runguard_core.cli._app import Exit, JsonOption, as_kept, err, errors, fail, out, say, show
 from runguard_core.cli._ledger import ledger_app
+from runguard_core.cli._standing import standing_json
 from runguard_core.cli._tables import Column, figure, name, print_table
 from runguard_core.cli._text import shown
 from runguard_core.errors import LedgerError, PolicyError
@@ -83,7 +84,7 @@ def sources_command(
             else:
                 _print_sources(found)
 
-        show(as_json, {"ledger": fleet.url, "sources": [judged_json(one) for one in found]}, text)
+        show(as_json, {"ledger": fleet.url, "sources": [standing_json(one) for one in found]}, text)
         if stale(found):
             raise typer.Exit(Exit.FOUND_WRONG)
 
@@ -169,14 +170,4 @@ def _shipped_json(url: str, one: Shipped) -> dict[str, Any]:
     return {
         "ledger": one.source.ledger, "url": url, "host": one.source.host, "line": one.source.line,
         "new_line_count": one.line_count, "call_count": one.call_count,
-    }  # fmt: skip
-
-
-def judged_json(one: Judged) -> dict[str, Any]:
-    """A ledger of a fleet and how it stands."""
-    source = one.source
-    return {
-        "name": one.name, "standing": one.standing.value, "ledger": source.ledger if source else None,
-        "place": source.place if source else None, "line": source.line if source else None,
-        "shipped_at": source.shipped_at.isoformat() if source else None,
     }  # fmt: skip

@@ -20,12 +20,14 @@ from runguard_core.cli._app import (
     as_kept,
     fail,
     ledger,
+    ledger_url,
     out,
     say,
     show,
 )
 from runguard_core.cli._bars import told
 from runguard_core.cli._guarding import RUN_TAG
+from runguard_core.cli._standing import say_standing, standing, standing_json
 from runguard_core.cli._text import shown
 from runguard_core.errors import PolicyError
 from runguard_core.ledger import (
@@ -144,8 +146,11 @@ def budget_command(
         opened.expire(now)
         live = [r for r in opened.accounts() if all_accounts or r.account.window_end is None or r.account.window_end > now]
         rows = [(_budget_name(row, loaded), row) for row in live]
-        document = {"ledger": opened.url, "accounts": [account_json(row, name) for name, row in rows]}
+        sources = standing(ledger_url(store, app_name, policy), None)
+        accounts = [account_json(row, name) for name, row in rows]
+        document = {"ledger": opened.url, "accounts": accounts, "sources": [standing_json(one) for one in sources]}
         show(as_json, document, lambda: render.print_accounts(out, rows) if rows else out.print("No budgets used yet."))
+        say_standing(sources)
 
 
 _PARTS_OF_A_SUB_AGENTS_KEY = 3

@@ -9,8 +9,10 @@ import typer
 
 from runguard_core.attribution import DIMENSIONS
 from runguard_core.cli import _render as render
-from runguard_core.cli._app import AppOption, JsonOption, PolicyOption, StoreOption, app, ledger, out, say, show
+from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, ledger, ledger_url, out, say, show
 from runguard_core.cli._reading import SinceOption, since_of
+from runguard_core.cli._standing import ExpectOption, say_standing, standing, standing_json
+from runguard_core.fleet import stale
 from runguard_core.ledger import CallFilter, Store, Total, TotalKey
 from runguard_core.money import format_usd
 from runguard_core.reports import NONE_KEY, SPECIAL_KEYS, Spend, dead_tails, dimension, spend_json, spend_rows, whole
@@ -28,6 +30,7 @@ def report_command(
         typer.Option("--by", help="feature, agent, model, tool, day, team, user, session, tag:KEY, ..."),
     ] = None,
     since: SinceOption = None,
+    expect: ExpectOption = None,
     store: StoreOption = None,
     app_name: AppOption = None,
     policy: PolicyOption = None,
@@ -39,6 +42,7 @@ def report_command(
     """
     keys = list(by or ("feature", "agent", "model", "tool", "day"))
     with ledger(store, app_name, policy) as (opened, loaded):
+        sources = standing(ledger_url(store, app_name, policy), expect)
         where, zone = CallFilter(app=app_name, since=since_of(since)), loaded.rules.zone
         found = _totals(opened, keys, where)
         sum_ = whole(next(iter(found.values()))[0])
@@ -49,6 +53,7 @@ def report_command(
             "total": spend_json(sum_),
             "dead_tail": None if tails is None else {"nanos": str(sum(tails.values())), "run_count": len(tails)},
             "by": {key: [spend_json(row) for row in rows] for key, rows in sums.items()},
+            "sources": [standing_json(one) for one in sources],
         }
 
         def text() -> None:
@@ -64,6 +69,9 @@ def report_command(
             _print_tails(tails, sum_)
 
         show(as_json, document, text)
+        say_standing(sources)
+        if expect and stale(sources):
+            raise typer.Exit(Exit.FOUND_WRONG)
 
 
 def _totals(opened: Store, keys: Sequence[str], where: CallFilter) -> dict[str, tuple[Mapping[TotalKey, Total], int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from runguard_core.cli._app import app
 from runguard_core.cli._main import PANELS
 from runguard_core.fleet import LATE_AFTER, Standing, judge, stale
 from runguard_core.ledger import CallFilter, Source
-from runguard_core.stores import default_path, open_store
+from runguard_core.stores import default_path, open_fleet, open_store
 from runguard_core.testing._ledger_values import T0
 
 
@@ -107,3 +108,22 @@ def test_help_teaches_by_example(command: str) -> None:
     done = run("ledger", command, "--help")
     assert "Example:" in done.stdout
     assert any("ledger" in names for names in PANELS.values())
+
+
+def test_reports_name_the_ledgers_that_their_sums_lack(tmp_path: Path) -> None:
+    """Late ones always, missing ones when they are expected; then the exit code says so too."""
+    a_ledger("one")
+    into = f"sqlite:///{tmp_path / 'fleet.db'}"
+    run("ledger", "ship", "--to", into, "--host", "web-1")
+    assert run("report", "--store", into, "--expect", "web-1").exit_code == 0
+    missing = run("report", "--store", into, "--expect", "web-2")
+    assert (missing.exit_code, "web-2 has never been shipped here" in missing.stderr) == (1, True)
+    fleet = open_fleet(into)
+    (source,) = fleet.sources()
+    fleet._remember(replace(source, shipped_at=T0))  # type: ignore[attr-defined]
+    fleet.close()
+    for command in ("report", "budget"):
+        late = run(command, "--store", into, "--json")
+        assert "web-1 was shipped last at 2026-11-24 12:00 UTC" in late.stderr
+        assert [one["standing"] for one in json.loads(late.stdout)["sources"]] == ["late"]
+        assert late.exit_code == 0
