@@ -18,14 +18,14 @@ from runguard_core import events as ev
 from runguard_core.attribution import Attribution
 from runguard_core.budgets import Budget, Limit, Part, part_account, series_of
 from runguard_core.calls import CallKind, ToolCall
-from runguard_core.errors import StoreError
+from runguard_core.errors import StoppedError, StoreError
 from runguard_core.guard import _refusing as refusing
 from runguard_core.guard._callers import caller_of
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._latching import check_latches
 from runguard_core.guard._parts import settle
 from runguard_core.guard._preparing import plan_of
-from runguard_core.guard._unverified import check_unverified
+from runguard_core.guard._unverified import check_unverified, give_back
 from runguard_core.ids import new_id
 from runguard_core.ledger import CallRecord, Hold, Refusal, Store
 
@@ -50,7 +50,11 @@ def carve(engine: Engine, who: Attribution, name: str, limit: Limit) -> Part | N
         check_latches(engine, it)
         holds = _set_aside(engine, it, name, limit)
     except StoreError as error:
-        check_unverified(engine, it, error, 0)
+        try:
+            check_unverified(engine, it, error, 0)
+        except StoppedError:
+            give_back(engine, it)
+            raise
         holds = ()
         entry = replace(_entry(engine, it, name), unverified=True)
         engine.backlog.add_unverified(entry, holds, it.at + engine.hold_time, engine.owner)

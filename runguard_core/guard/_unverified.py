@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 from runguard_core import events as ev
-from runguard_core.errors import StoreError, TrippedError
+from runguard_core.calls import OutcomeKind
+from runguard_core.errors import StoppedError, StoreError, TrippedError
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
 from runguard_core.guard._preparing import draft_of, plan_of, price
@@ -13,7 +14,7 @@ from runguard_core.guard._quoting import Priced, asked_by
 from runguard_core.guard._refusing import raise_stop, say_once
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import OnStoreError
-from runguard_core.ledger import CallDraft, Hold
+from runguard_core.ledger import CallDraft, Hold, Settlement
 
 _log = logging.getLogger("runguard")
 
@@ -25,7 +26,7 @@ def without_store(engine: Engine, it: Candidate, error: StoreError) -> Reservati
         holds = plan_of(engine, it).holds(asked_by(it.call, priced.quote, is_new_turn=it.turn is not None))
     except StoreError:
         holds = ()
-    return unverified(engine, it, error, priced, draft_of(engine, it, priced), holds)
+    return unverified(engine, it, error, priced, draft_of(engine, it, priced), holds, was_asked=False)
 
 
 def after_fault(engine: Engine, it: Candidate, error: Exception) -> Reservation:
@@ -44,10 +45,26 @@ def after_fault(engine: Engine, it: Candidate, error: Exception) -> Reservation:
 
 
 def unverified(
-    engine: Engine, it: Candidate, error: StoreError, priced: Priced, draft: CallDraft, holds: tuple[Hold, ...]
+    engine: Engine,
+    it: Candidate,
+    error: StoreError,
+    priced: Priced,
+    draft: CallDraft,
+    holds: tuple[Hold, ...],
+    *,
+    was_asked: bool = True,
 ) -> Reservation:
-    """The store cannot be asked: refuse or admit as the policy says, and mark the call."""
-    check_unverified(engine, it, error, priced.quote.nanos or 0)
+    """The store cannot be asked: refuse or admit as the policy says, and mark the call.
+
+    Args:
+        was_asked: it may have set the call aside all the same, and only its answer was lost.
+    """
+    try:
+        check_unverified(engine, it, error, priced.quote.nanos or 0)
+    except StoppedError:
+        if was_asked:
+            give_back(engine, it)
+        raise
     draft.unverified = True
     engine.backlog.add_unverified(draft, holds, it.at + engine.hold_time, engine.owner)
     engine.dispatcher.start()
@@ -75,3 +92,10 @@ def check_unverified(engine: Engine, it: Candidate, error: StoreError, nanos: in
             ),
         )  # fmt: skip
     _log.warning("RunGuard: %s", message)
+
+
+def give_back(engine: Engine, it: Candidate) -> None:
+    """Nobody knows whether a refused call was set aside: it is voided when the store answers again, and cannot arrive later."""
+    closing = Settlement(at=it.at, outcome=OutcomeKind.FAILED, cost_nanos=0, error="refused: the ledger did not answer")
+    engine.backlog.add_settlement(it.call_id, closing, "void")
+    engine.dispatcher.start()
