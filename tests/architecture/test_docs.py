@@ -64,3 +64,12 @@ def test_the_examples_of_the_policy_page_are_policies(tmp_path: Path) -> None:
         file = tmp_path / "runguard.toml"
         file.write_text(block)
         assert load_policy(file, {}).guard(store="memory://").close() is None
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    """A guarantee stands beside the test that fails without it."""
+    files = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("runguard_core/testing/*.py")]
+    known = {name for path in files for name in re.findall(r"def (test_\w+)\(", path.read_text())}
+    named = {name for page in ROOT.glob("docs/**/*.md") for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    assert len(named) > 40
+    assert named - known == set()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from runguard_core import Guard, TrippedError
 from runguard_core import events as ev
@@ -105,10 +108,21 @@ def test_a_kill_by_file_works_while_the_server_is_away(server: Any, tmp_path: Pa
     guard.close()
 
 
-def test_a_server_that_hangs_is_waited_for_within_a_bound(server: Any) -> None:
+def test_a_schema_that_was_dropped_is_no_empty_ledger(postgres_url: str) -> None:
+    """Calls are refused by whoever knew it; nothing is made anew under their feet."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    guard = Guard(app="t", store=f"{postgres_url}&schema={name}", daily_budget_usd="0.10", prices=CENT)
+    assert spend(guard, 1) == 1
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+    with pytest.raises(TrippedError, match="gone"), guard.model_call("cent", max_output_tokens=1):
+        pytest.fail("what was spent is unknown")
+    guard.close()
+
+
+def test_a_server_that_hangs_is_waited_for_within_a_bound(started_servers: None) -> None:
     """And whatever it did with what it was asked meanwhile, nothing of it stays set aside."""
-    if isinstance(server, PostgresServer):
-        pytest.skip("tests/stores/postgres: a hanging backend is a matter of its driver")
+    server = ValkeyServer()
     guard = guard_on(server)
     assert spend(guard, 1) == 1
     server.pause()
@@ -118,3 +132,4 @@ def test_a_server_that_hangs_is_waited_for_within_a_bound(server: Any) -> None:
     assert spend(guard, 20) == 9, "the server set the refused call aside after all: it is handed back"
     assert day_of(guard) == (10, 0)
     guard.close()
+    server.close()
