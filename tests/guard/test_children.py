@@ -205,9 +205,13 @@ def test_a_session_opened_inside_a_child_is_the_childs_work(make_guard: Any) -> 
 def test_a_child_inside_a_tool_of_the_parent_has_its_own_run(make_guard: Any) -> None:
     """Calls in a tool are the tool's; a sub-agent opened there is further in, and its own tools further still."""
     guard = make_guard(max_cost_per_session_usd="0.10", prices=CENT)
-    with guard.session("s", agent="boss") as parent, guard.reserve(ToolCall(name="ask", arguments={"q": 1})) as tool:
+    with (
+        guard.session("s") as parent,
+        guard.reserve(ToolCall(name="ask"), guard.attribution(agent="boss", instance="b-1")) as tool,
+    ):
         with parent.child("0.02 USD", name="helper") as child:
             assert guard.attribution(run="framework's").run == child.run
+            assert child.attribution.instance is None
             with guard.reserve(ToolCall(name="look", arguments={"q": 2})) as inner:
                 assert guard.attribution(run="framework's").run == child.run
                 inner.post(result="x")
@@ -225,7 +229,11 @@ def test_an_adapters_end_of_a_run_does_not_end_the_child(make_guard: Any) -> Non
     with guard.session("s") as parent, parent.child("0.03 USD") as child:
         spend(guard, 1)
         guard.end_run(child.attribution)
+        with guard.session("inner"):
+            pass
         assert spend(guard, 9) == 2
+        assert [call.attribution.turn for call in child.calls()] == [1, 2, 3], "one run"
+    assert guard._engine.runs.known(child.run) is None
 
 
 def test_a_block_that_raises_closes_the_child(make_guard: Any) -> None:

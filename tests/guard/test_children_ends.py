@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from runguard_core import Guard, ToolCall, TrippedError
+from runguard_core import Guard, ModelCall, RefusedError, ToolCall, TrippedError
 from runguard_core import events as ev
 from runguard_core.budgets import Mode
 from runguard_core.calls import CallKind
 from runguard_core.guard import AnomalyRules
 from runguard_core.ledger import CallFilter, CallState
 
-from .children import may, posted
+from .children import posted
 from .clock import FakeClock
 from .spending import CENT, ONE, kinds, spend
 
@@ -33,9 +33,9 @@ def test_a_loop_of_the_child_stops_the_child_only(make_guard: Any) -> None:
                         call.post(result="nothing")
             assert child.stopped is not None
             assert spend(guard) == 0
+        assert [latch.scope for latch in guard.store.latches().values()] == [("run", child.run)]
         assert parent.stopped is None
         assert spend(guard) == 1
-    assert [latch.scope_kind for latch in guard.store.latches().values()] == ["run"]
 
 
 @pytest.mark.parametrize("scope", ["session:s", "app", "run"])
@@ -55,7 +55,9 @@ def test_a_parent_that_is_out_of_money_does_not_stop_children_that_have_theirs(m
     """The latch of a refusal is the parent's run's; a part is paid for."""
     guard = make_guard(max_cost_per_session_usd="0.05", prices=CENT)
     with guard.session("s") as parent, parent.child("0.05 USD"):
-        assert not may(parent)
+        with pytest.raises(RefusedError):
+            parent.reserve(ModelCall(model="cent", max_output_tokens=6))
+        assert parent.stopped is not None, "it would not fit even if nobody had a part"
         assert spend(guard, 9) == 5
 
 
@@ -80,10 +82,14 @@ def test_a_call_that_outlives_its_child_corrects_the_parent(make_guard: Any) -> 
     with guard.session("s") as parent:
         with parent.child("0.05 USD"):
             held = guard.model_call("cent", max_output_tokens=3)
-        assert posted(guard, "session s") == (3, 0)
+            with parent.child("0.02 USD"):
+                spend(guard, 1)
+            assert guard.store.call(held.call_id).state is CallState.PENDING, "another's end is not its own"
+        assert guard.store.call(held.call_id).state is CallState.POSTED
+        assert posted(guard, "session s") == (4, 0)
         held.post(ONE)
-        assert posted(guard, "session s") == (1, 0)
-        assert parent.spent_usd == Decimal("0.01")
+        assert posted(guard, "session s") == (2, 0)
+        assert parent.spent_usd == Decimal("0.02")
 
 
 def test_a_crashed_childs_part_is_assumed_in_full_and_corrected_by_whoever_notices(tmp_path: Path) -> None:
@@ -105,6 +111,27 @@ def test_a_crashed_childs_part_is_assumed_in_full_and_corrected_by_whoever_notic
     assert [(one.posted // 10**7, one.pending, one.assumed) for one in days] == [(6, 0, 0)]
     assert other.store.verify() == ()
     child.__exit__(None, None, None)
+    for guard in (dead, other):
+        guard.close()
+
+
+def test_what_was_in_flight_in_a_crashed_child_counts_as_spent(tmp_path: Path) -> None:
+    """Its hold is younger than the part's: the part expires first."""
+    clock = FakeClock()
+    settings: Any = {"app": "t", "store": f"sqlite:///{tmp_path}/l.db", "prices": CENT, "clock": clock, "hold_seconds": 60}
+    settings |= {"daily_budget_usd": "0.10", "anomalies": AnomalyRules(mode=Mode.OFF)}
+    dead, other = Guard(**settings), Guard(**settings)
+    child = dead.session("s").child("0.06 USD")
+    with child:
+        clock.advance(seconds=30)
+        dead.model_call("cent", max_output_tokens=2)
+        for seconds, state in ((31, CallState.PENDING), (30, CallState.ASSUMED)):
+            clock.advance(seconds=seconds)
+            other._engine.renew()
+            (call,) = child.calls()
+            assert call.state is state
+            (day,) = [row.balance for row in other.store.accounts() if "day" in row.account.title]
+            assert (day.posted // 10**7, day.pending) == (2, 0)
     for guard in (dead, other):
         guard.close()
 

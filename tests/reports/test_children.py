@@ -38,8 +38,12 @@ def test_every_dollar_is_counted_once(make_guard: Any) -> None:
     assert (whole.nanos, whole.pending_nanos, whole.call_count, whole.tool_count) == (7 * CENTS, 0, 7, 0)
     assert {row.key: row.nanos // CENTS for row in spending(calls, "agent", UTC)} == {"planner": 2, "researcher": 3, "reader": 2}
     assert [(row.key, row.call_count) for row in spending(calls, "kind", UTC)] == [("model", 7)]
-    assert sum(spent.nanos for spent in map(spent_of, calls) if spent is not None) == 7 * CENTS
+    assert [spent.nanos for spent in map(spent_of, calls) if spent is not None] == [CENTS] * 7
     assert dead_tails(calls) == {}
+    sums = guard.store.totals(("agent",), CallFilter())
+    assert {key[0]: (one.call_count, one.tool_count, one.cost_nanos) for key, one in sums.items()} == {
+        "planner": (2, 0, 2 * CENTS), "researcher": (3, 0, 3 * CENTS), "reader": (2, 0, 2 * CENTS),
+    }  # fmt: skip
     assert [len(recording.events) for recording in recordings_of(calls)] == [2, 3, 2]
 
 

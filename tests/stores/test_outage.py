@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from runguard_core import Guard, StoppedError, Usage
 from runguard_core.errors import StoreUnavailableError
 from runguard_core.guard._backlog import Backlog
-from runguard_core.ledger import CallFilter
+from runguard_core.ledger import Balance, CallFilter, CallState
 from runguard_core.stores import MemoryStore, SqliteStore
 
 
@@ -112,4 +112,29 @@ def test_whoever_is_known_to_be_stopped_stays_stopped_while_the_store_is_away(mo
     with guard.session("s", agent="other"), guard.model_call("gpt-4o-mini", prompt="x") as call:
         call.post(Usage(input_tokens=1, output_tokens=1))
     monkeypatch.undo()
+    guard.close()
+
+
+@pytest.mark.parametrize("what", ["call", "sub-agent"])
+def test_what_was_refused_for_want_of_an_answer_does_not_stay_set_aside(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """The store had done what it was asked, and only its answer was lost."""
+    store = MemoryStore()
+    guard = Guard(app="x", store=store, daily_budget_usd=1)
+    reserve = store.reserve
+
+    def unheard(*args: Any, **more: Any) -> NoReturn:
+        reserve(*args, **more)
+        raise StoreUnavailableError("redis://ledger", "Timeout reading from socket")
+
+    monkeypatch.setattr(store, "reserve", unheard)
+    with pytest.raises(StoppedError, match="Timeout"):
+        if what == "call":
+            guard.model_call("gpt-4o-mini", prompt="x")
+        else:
+            guard.child("0.50 USD").__enter__()
+    monkeypatch.undo()
+    assert [row.balance.pending > 0 for row in store.accounts()] == [True]
+    guard.flush()
+    assert [row.balance for row in store.accounts()] == [Balance()]
+    assert [call.state for call in store.calls(CallFilter())] == [CallState.VOIDED]
     guard.close()
