@@ -22,7 +22,7 @@ from tests.servers import PostgresServer, ValkeyServer
 @pytest.fixture(params=["redis", "postgresql"])
 def server(request: pytest.FixtureRequest, started_servers: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A server of the test's own; PostgreSQL is waited for half a second instead of ten."""
-    monkeypatch.setattr(_connections, "_RETURN_SECONDS", 0.5)
+    monkeypatch.setattr(_connections, "RETURN_SECONDS", 0.5, raising=False)
     made = ValkeyServer() if request.param == "redis" else PostgresServer()
     yield made
     made.close()
