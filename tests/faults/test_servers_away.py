@@ -14,7 +14,10 @@ from psycopg import sql
 from runguard_core import Guard, TrippedError
 from runguard_core import events as ev
 from runguard_core.ledger import CallFilter, CallState
+from runguard_core.stores._watching import BLIND_SECONDS
+from runguard_core.stores.leases import Leased
 from runguard_core.stores.postgres import _connections
+from runguard_core.stores.redis import RedisLeases
 from tests.guard.spending import CENT, ONE, kinds, spend
 from tests.servers import PostgresServer, ValkeyServer
 
@@ -118,6 +121,33 @@ def test_a_schema_that_was_dropped_is_no_empty_ledger(postgres_url: str) -> None
     with pytest.raises(TrippedError, match="gone"), guard.model_call("cent", max_output_tokens=1):
         pytest.fail("what was spent is unknown")
     guard.close()
+
+
+def test_leases_are_spent_while_the_server_is_away_until_nobody_can_say_who_is_stopped(
+    started_servers: None, tmp_path: Path
+) -> None:
+    """Ten seconds; then the policy decides, and what was spent meanwhile is entered when it is back."""
+    server = ValkeyServer()
+    backend = RedisLeases(f"{server.url}?tenant=t", folder=tmp_path / "books")
+    guard = Guard(app="t", store=Leased(backend, str(tmp_path / "leases"), lease_after=0), daily_budget_usd=100, prices=CENT)
+    assert spend(guard, 40) == 40
+    server.kill()
+    assert spend(guard, 3) == 3
+    watch = backend._watch
+    watch.poll()
+    assert spend(guard, 1) == 1
+    watch._read_at, watch._fresh_until = watch._read_at - BLIND_SECONDS, watch._fresh_until - BLIND_SECONDS  # instead of waiting
+    with pytest.raises(TrippedError, match=r"who is stopped has not been read for 1\d s"), guard.model_call("cent"):
+        pytest.fail("somebody may have stopped it")
+    server.start()
+    watch.poll()
+    assert spend(guard, 6) == 6
+    guard.close()
+    after = guard_on(server)
+    assert day_of(after) == (50, 0)
+    assert after.store.verify() == ()
+    after.close()
+    server.close()
 
 
 def test_a_server_that_hangs_is_waited_for_within_a_bound(started_servers: None) -> None:
