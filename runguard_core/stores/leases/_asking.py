@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from runguard_core.errors import LeaseLostError
+from runguard_core.errors import LeaseLostError, StoreError
 from runguard_core.ledger import Balance, CallOrDraft, Event, Hold, Refusal, Reserved, Want
 from runguard_core.stores._laws import check_asked
 from runguard_core.stores.leases._holdings import Holdings
@@ -82,6 +82,9 @@ def _fetch(leases: Leases, holdings: Holdings, holds: Sequence[Hold], now: datet
     except LeaseLostError:
         leases.lose()
         return None
+    except StoreError:
+        holdings.is_unsure = True
+        raise
     if isinstance(granted, Refusal):
         return _refusal(holdings, granted, holds)
     with holdings.lock:

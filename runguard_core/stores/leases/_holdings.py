@@ -34,14 +34,14 @@ class Holdings(Taking):
                 self._cut = self._cut_some(most)
                 return self._cut
             given = [] if give is None else [one for one in self.slices.values() if one.free > 0 and give(one)]
-            if not self.waiting and not given and not renew:
+            if not self.waiting and not given and not renew and not self.is_unsure:
                 return None
             if not self.waiting:
                 end = self._write(MARK)
                 if end is None:
                     return None
                 self._cut_end = end
-            self._cut = self._cut_all(given, reading)
+            self._cut, self.is_unsure = self._cut_all(given, reading), False
             return self._cut
 
     def _cut_some(self, most: int) -> Batch:

@@ -132,6 +132,9 @@ class Keeper:
         except LeaseLostError:
             leases.lose()
             return
+        except StoreError:
+            holdings.is_unsure = True
+            raise
         with holdings.lock:
             for one, want in zip(low, wants, strict=True):
                 if not isinstance(granted, Granted) or not granted.amounts[one.key]:

@@ -43,6 +43,7 @@ class Taking:
     Attributes:
         slices: by account key; open: calls in flight by id; waiting: what the book has not heard.
         is_closed: everything here has been handed on, and nothing more may happen here.
+        is_unsure: a grant's answer was lost. We may have leased more than we know; the next settle hands it back.
         last_at: when the latest call was admitted, by its caller's clock; None before the first.
     """
 
@@ -53,7 +54,7 @@ class Taking:
         self.slices: dict[str, Slice] = {}
         self.open: dict[str, Open] = {}
         self.waiting: list[Happened] = []
-        self.is_closed = False
+        self.is_closed = self.is_unsure = False
         self.last_at: datetime | None = None
         self._cut_end = journal.end
         self._names = Names()

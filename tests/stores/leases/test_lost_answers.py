@@ -1,0 +1,47 @@
+"""An answer of the store is lost after it did what it was asked: nothing is stranded, nothing is done twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runguard_core.errors import StoreUnavailableError
+from runguard_core.ledger import Account, Hold, Reserved, Unit
+from runguard_core.stores._sqlite_leasing import SqliteLeases
+from runguard_core.stores.leases import Leased
+from runguard_core.testing._ledger_values import LATER, a_call, a_settlement
+
+ALL = Account("all", Unit.USD, "all")
+
+
+class Deaf(SqliteLeases):
+    """One whose answer to one verb is lost."""
+
+    lost = ""
+
+    def grant(self, *values: Any, **more: Any) -> Any:
+        return self._heard("grant", super().grant(*values, **more))
+
+    def _heard(self, verb: str, answer: Any) -> Any:
+        if self.lost == verb:
+            self.lost = ""
+            raise StoreUnavailableError("ledger", "the answer was lost")
+        return answer
+
+
+def test_a_slice_whose_grant_was_not_heard_of_is_no_lost_money(tmp_path: Path) -> None:
+    """The store has leased it to us, and we do not know: the next call that lacks it gets it back (seed 12 of the simulator)."""
+    backend = Deaf(str(tmp_path / "l.db"))
+    store = Leased(backend, str(tmp_path / "journals"), lease_after=1, background=False)
+    store.reserve(a_call("plain"), [], expires_at=LATER, owner="t")
+    backend.lost = "grant"
+    with pytest.raises(StoreUnavailableError):
+        store.reserve(a_call("unheard"), [Hold(ALL, 10, 800, 800)], expires_at=LATER, owner="t")
+    assert backend.balances(["all"])["all"].leased == 100
+    found = store.reserve(a_call("all of it"), [Hold(ALL, 800, 800, 800)], expires_at=LATER, owner="t")
+    assert isinstance(found, Reserved)
+    store.post("all of it", a_settlement(0, amounts={"all": 800}))
+    assert store.verify() == ()
+    store.close()
