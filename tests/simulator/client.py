@@ -53,7 +53,7 @@ class Client:
         store: what it calls.
         flying: calls that were sent and have not been settled, as far as it knows.
         heard: what was acknowledged: the amount posted for a call.
-        unsure: a reserve whose answer was an error: it may have been applied.
+        unsure: a reserve whose answer was an error: it may have been applied; given_up: of those it will say no more than that.
     """
 
     life: Life
@@ -64,6 +64,7 @@ class Client:
     flying: dict[str, Sent] = field(default_factory=dict)
     heard: dict[str, Sent] = field(default_factory=dict)
     unsure: list[tuple[CallRecord, tuple[Hold, ...]]] = field(default_factory=list)
+    given_up: set[str] = field(default_factory=set)
     call_count: int = 0
 
     @property

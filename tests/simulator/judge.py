@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runguard_core.ledger import CallState, Owner, Refusal
+from runguard_core.ledger import CallState, Hold, Owner, Refusal
 from runguard_core.stores._sqlite_leasing import SqliteLeases
 
 if TYPE_CHECKING:
@@ -65,6 +65,21 @@ class Judge:
                 del self.certain[call_id]
                 for hold in sent.holds:
                     self.unposted[hold.account.key] += sent.overrun
+
+    def admitted(self, holds: tuple[Hold, ...]) -> None:
+        """Just now, under these limits: what is taken by then is below each, where nobody else had a hand in it.
+
+        Others may have leased more below a higher limit meanwhile; what somebody has leased below a lower one stays his.
+        """
+        world = self._world
+        if len(world.clients) != 1 or {owner.id for owner in self.reader.owners()} - {world.clients[0].owner}:
+            return
+        balances = self.reader.balances([hold.account.key for hold in holds])
+        for hold in holds:
+            key, balance = hold.account.key, balances[hold.account.key]
+            taken = balance.posted + balance.pending + balance.leased
+            if hold.limit is not None and taken > hold.limit + self.overrun.get(key, 0) + self._charged_twice(key):
+                self.fail(f"{key}: {hold.amount} was admitted below {hold.limit}: {balance}")
 
     def refused(self, client: Client, refusal: Refusal) -> None:
         """Nothing to say: whether it was needed is looked at in the end."""
@@ -135,12 +150,16 @@ class Judge:
                 self.fail(f"{key}: left over: {balance}")
         if len(self._world.machines) > 1:
             return  # a machine that is not heard of for long is given up by the other one, with what only its journals know
-        for call_id, (_, sent) in self.certain.items():
-            kept = self.reader.call(call_id)
-            state = CallState.VOIDED if sent.actual is None else CallState.POSTED
-            amounts = {} if sent.actual is None else {hold.account.key: sent.actual for hold in sent.holds}
-            if kept is None or kept.settlement is None or kept.state is not state or dict(kept.settlement.amounts) != amounts:
-                self.fail(f"{call_id} was acknowledged as {state.value} at {sent.actual}, the ledger has {kept}")
+        for _, sent in self.certain.values():
+            self.look_for(sent)
+
+    def look_for(self, sent: Sent) -> None:
+        """A call is in the book as it was acknowledged."""
+        kept, call_id = self.reader.call(sent.call.id), sent.call.id
+        state = CallState.VOIDED if sent.actual is None else CallState.POSTED
+        amounts = {} if sent.actual is None else {hold.account.key: sent.actual for hold in sent.holds}
+        if kept is None or kept.settlement is None or kept.state is not state or dict(kept.settlement.amounts) != amounts:
+            self.fail(f"{call_id} was acknowledged as {state.value} at {sent.actual}, the ledger has {kept}")
 
     def _look_at_owners(self) -> None:
         """Nobody is given up while it lives and has been heard of: by its own machine never, by another only past its deadline."""

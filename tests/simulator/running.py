@@ -130,13 +130,33 @@ def _rest(world: World) -> None:
     for client in tuple(world.clients):
         while client.flying and not client.life.is_dead:
             world.settle(client)
+    world.try_to_recover()
+    _gather(world)
     for _ in range(3):
         world.elapsed += 5.0
         for client in tuple(world.clients):
             world.try_to(client, "tend", lambda client=client: world.kind.tend(client.store, client.host))
-    world.try_to_recover()
     world.judge.look()
+    for client in world.clients:
+        for sent in client.heard.values():
+            world.judge.look_for(sent)
     world.judge.look_at_what_is_left_of_leases()
+
+
+def _gather(world: World) -> None:
+    """What others have leased and do not need is had for the asking: one asks for all of it."""
+    if len(world.machines) > 1:
+        return  # who is elsewhere cannot be asked
+    for client in tuple(world.clients):
+        world.try_to(client, "tend", lambda client=client: world.kind.tend(client.store, client.host))
+    world.elapsed += 1.5
+    world.is_attentive = True
+    balance = world.judge.reader.balances(["all"])["all"]
+    left = world.limit - balance.posted - balance.pending
+    pending = any(client.flying for client in world.clients)
+    if left > 0 and not pending and not world.ask_for(world.clients[0], left):
+        world.judge.fail(f"{left} are left in the leases of processes that do not need them, and a call of {left} was refused")
+    world.is_attentive = False
 
 
 def _end(world: World) -> None:

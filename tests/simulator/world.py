@@ -12,7 +12,7 @@ from typing import Any
 
 from runguard_core.errors import LedgerError, StoreError, StoreUnavailableError
 from runguard_core.guard._time import SteadyClock
-from runguard_core.ledger import Account, Hold, Refusal, Reserved, Unit
+from runguard_core.ledger import Account, Applied, Hold, Refusal, Reserved, Unit
 from tests.simulator.client import Client, Sent
 from tests.simulator.database import Database
 from tests.simulator.dying import Died, Life, running
@@ -61,7 +61,7 @@ class World:
         self.seed, self.folder, self.kind = seed, folder, kind
         self.chance = chance = random.Random(seed)
         self.elapsed = 0.0
-        self.is_down, self.loss = False, chance.choice([0.0, 0.0, 0.03])
+        self.is_down, self.loss = False, chance.choice([0.0, 0.0, 0.03, 0.15])
         self.machines = [Machine(name, chance, lambda: self.elapsed) for name in ("alpha", "beta")[: chance.choice([1, 1, 2])]]
         self.database = Database(folder)
         self.clients: list[Client] = []
@@ -69,7 +69,7 @@ class World:
         self.step_count = self.spawned = 0
         self.limit = chance.choice([300, 1000, 5000])
         self.most_clients = chance.choice([1, 2, 3, 4])
-        self.is_waiting = False
+        self.is_waiting = self.is_attentive = False
         self.judge = Judge(self)
 
     def say(self, what: str) -> None:
@@ -81,7 +81,8 @@ class World:
     def holds(self, client: Client, amount: int) -> tuple[Hold, ...]:
         """One shared account, one of a few processes, an observed one, one of the present ten minutes of the host's clock."""
         window = int(client.clock.now().timestamp()) // 600
-        some = [self.hold("all", amount, self.limit)]
+        # now and then a person has lowered the limit, and not every process knows
+        some = [self.hold("all", amount, self.limit if self.chance.random() < 0.8 else self.limit * 2 // 3)]
         if self.chance.random() < 0.6:
             some.append(self.hold(f"group-{hash_of(client.name) % 2}", amount, self.limit // 2))
         if self.chance.random() < 0.3:
@@ -92,7 +93,8 @@ class World:
 
     def hold(self, key: str, amount: int, limit: int | None) -> Hold:
         """And its limit, for the judge."""
-        self.judge.limits[key] = limit
+        highest = self.judge.limits.get(key)
+        self.judge.limits[key] = limit if highest is None or limit is None else max(limit, highest)
         return Hold(Account(key, Unit.USD, key), amount, limit, limit)
 
     # -- processes -------------------------------------------------------------------------------------------------
@@ -169,6 +171,10 @@ class World:
         self.elapsed += seconds
         if self.is_waiting or not running:
             return
+        if self.is_attentive:
+            for client in [client for client in self.clients if client.life not in running]:
+                self.try_to(client, "tend", lambda client=client: self.kind.tend(client.store, client.host))  # type: ignore[misc]
+            return
         self.is_waiting = True
         try:
             others = [client for client in self.clients if client.life not in running]
@@ -211,6 +217,8 @@ class World:
             client.unsure.append((call, holds))
         elif isinstance(answer, Reserved):
             self.sent(client, call, holds)
+            if answer.applied is Applied.CREATED:
+                self.judge.admitted(holds)
         else:
             assert isinstance(answer, Refusal)
             self.judge.refused(client, answer)
@@ -250,11 +258,12 @@ class World:
     def ask_again(self, client: Client) -> None:
         """A reserve whose answer was an error is asked again under the same id, or given up."""
         call, holds = client.unsure.pop(self.chance.randrange(len(client.unsure)))
-        if self.chance.random() < 0.5:
+        if call.id not in client.given_up and self.chance.random() < 0.5:
             self.say(f"{client.name} asks again for {call.id}")
             self._ask(client, call, holds)
             return
         self.say(f"{client.name} voids {call.id}, which was never sent")
+        client.given_up.add(call.id)
         nothing = Sent(call, holds, None).settlement(client.clock.now())
         if not self.try_to(client, f"void {call.id}", lambda: client.store.void(call.id, nothing))[0] and not client.life.is_dead:
             client.unsure.append((call, holds))
