@@ -16,7 +16,7 @@ WORKERS ?= auto
 PYTEST := -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-together $(FRAMEWORKS:%=test-%) test-lowest $(FRAMEWORKS:%=lowest-%) check bench explore matrix clean
+.PHONY: help demo test test-together $(FRAMEWORKS:%=test-%) test-lowest $(FRAMEWORKS:%=lowest-%) check bench explore simulate matrix clean
 .NOTPARALLEL:
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,9 @@ bench: $(DEV) ## run every benchmark
 
 explore: $(DEV) ## look for new failing examples of the property tests (minutes)
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -q tests/core tests/stores/test_machine.py
+
+simulate: $(DEV) ## simulate SEEDS=500 worlds from START=0: processes, crashes, power cuts; SIMULATE=--bugs for the planted ones
+	@$(BIN)/python -m tests.simulator --seeds $(or $(SEEDS),500) --start $(or $(START),0) $(SIMULATE)
 
 matrix: ## run the tests on every supported interpreter that is there
 	@for v in 3.11 3.12 3.13; do \

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from runguard_core.stores import _sqlite, _sqlite_leasing
+from runguard_core.stores import _sqlite, _sqlite_leasing, _sqlite_pen, _sqlite_sums
 from runguard_core.stores.leases import (
     _asking,
-    _happened,
     _holdings,
-    _leased,
     _leases,
     _recovering,
     _segments,
-    _settling,
-    _slices,
     _taking,
 )
 from tests.simulator.planting import Bug
@@ -20,7 +16,7 @@ from tests.simulator.planting import Bug
 BUGS: tuple[Bug, ...] = (
     # -- granting
     Bug("a grant is not on the disk when it returns", _sqlite_leasing,
-        "with self._connections.writing(durably=True) as db:", "with self._connections.writing() as db:",
+        "with self._writing(durably=True) as pen:", "with self._writing() as pen:",
         "power fails: the lease is gone, what was spent of it was never counted"),
     Bug("a grant takes no notice of what is leased", _sqlite_leasing,
         "available = balance.available(want.limit)", "available = want.limit - balance.posted - balance.pending",
@@ -46,7 +42,7 @@ BUGS: tuple[Bug, ...] = (
         "a process dies: a posted call is only assumed"),
     Bug("a journal is begun anew while the book has not heard all of it", _holdings,
         "if self.waiting or self._cut is not None:\n                return False", "if False:\n                return False",
-        "a process dies: what stood in the old segment is gone"),
+        "cannot be seen here: only another thread's call can come between the flush and the new segment", None),
     Bug("the checksum of a record is not looked at", _segments,
         "len(payload) < size or _crc(payload, (at + shift) & _MASK) != checksum", "len(payload) < size",
         "half a record ends the reading as nonsense, and the whole lease is charged"),
@@ -63,31 +59,41 @@ BUGS: tuple[Bug, ...] = (
         "        end",
         "a lease never ends"),
     Bug("what is free is not compared with what is asked for", _taking,
-        "(hold.amount > one.free or limit < one.limit)", "limit < one.limit",
+        "(amount > one.free or limit < one.limit)", "limit < one.limit",
         "a call takes more than the lease has"),
     Bug("a lease below a higher limit serves a call with a lower one", _taking,
-        "(hold.amount > one.free or limit < one.limit)", "hold.amount > one.free",
-        "cannot be seen here: the limits of an account do not change in the simulation; tests/stores/leases has it", None),
+        "(amount > one.free or limit < one.limit)", "amount > one.free",
+        "what somebody has lowered is spent as if he had not"),
     Bug("own calls past their deadline are handed back", _taking,
         "if self._end(it, settlement, ASSUME, ()) is None:", "if self._end(it, settlement, VOID, ()) is None:",
         "a call that was sent and never settled costs nothing"),
     # -- the flush
-    Bug("the flush forgets what was given back", _holdings,
-        "one.free, one.limit = 0, NEVER\n        batch = Batch(self._cut_end, happened, {})",
-        "pass\n        batch = Batch(self._cut_end, happened, {one.key: 0 for one in given})",
-        "equivalent: `keep` is filled in from what is free below, so nothing is given back and nothing is spent twice", None),
+    Bug("the flush forgets to give back", _holdings,
+        "            one.free, one.limit = 0, NEVER\n        batch", "            pass\n        batch",
+        "nothing returns while its owner lives: others are refused although money is left"),
     Bug("what is given back may still be spent", _holdings,
-        "            elif one.limit == NEVER:\n                one.free = 0\n            else:",
-        "            elif one.limit == NEVER:\n                one.free = 0\n            elif one in given:\n                pass\n            else:",
-        "placeholder", None),
+        """            one.free, one.limit = 0, NEVER
+        batch = Batch(self._cut_end, happened, {})
+        for one in self.slices.values():
+            one.cut_pending, one.cut_posted = one.pending, one.posted
+            if one.free < 0:""",
+        """            pass
+        batch = Batch(self._cut_end, happened, {})
+        for one in self.slices.values():
+            one.cut_pending, one.cut_posted = one.pending, one.posted
+            if one in given:
+                pass
+            elif one.free < 0:""",
+        "it is spent here and elsewhere"),
     Bug("a lost answer to a settle is taken for a yes", _leases,
         "        except LeaseLostError:\n            self.lose()\n            return False\n        self._renewed_at",
         "        except LeaseLostError:\n            self.lose()\n            return False\n        except StoreError:\n            balances = {}\n        self._renewed_at",
         "the batch never reaches the book"),
     Bug("the offset is moved in a transaction of its own", _sqlite_leasing,
         'db.execute("UPDATE lease_owner SET applied = ?, deadline = max(deadline, ?) WHERE id = ?", moved)',
-        'db.execute("COMMIT"); db.execute("BEGIN IMMEDIATE"); db.execute("UPDATE lease_owner SET applied = ?, deadline = max(deadline, ?) WHERE id = ?", moved)',
-        "a batch is applied twice"),
+        'db.execute("COMMIT"); db.execute("BEGIN IMMEDIATE"); '
+        'db.execute("UPDATE lease_owner SET applied = ?, deadline = max(deadline, ?) WHERE id = ?", moved)',
+        "equivalent: a batch that comes twice is passed over verb by verb, by the id of the call, and its claim is the same", None),
     Bug("a batch that was applied is applied again", _sqlite_leasing,
         "if offset > owner.applied:\n                rests", "if True:\n                rests",
         "what was claimed then is less than what is leased now"),
@@ -98,16 +104,16 @@ BUGS: tuple[Bug, ...] = (
         "kept = {key: min(rest, keep.get(key, 0)) for key, rest in rests.items()}",
         "kept = {key: keep.get(key, 0) for key, rest in rests.items()}",
         "leased grows out of nothing"),
-    Bug("a post in a batch gives its whole hold back to the lease", _sqlite_leasing,
-        "return {key: held - settlement.amounts.get(key, 0) for key, held in holds}", "return dict(holds)",
-        "leased grows by what was spent"),
-    Bug("a debt is forgotten", _holdings,
-        "one.free += debt", "one.free = debt",
-        "an overrun is spent again"),
+    Bug("what is posted in a batch is not taken out of the lease", _sqlite_sums,
+        "return {leg.key: pending + posted for leg", "return {leg.key: pending for leg",
+        "leased stays larger than what is left of it"),
+    Bug("a debt is claimed as if it were money", _holdings,
+        "if one.free < 0:\n                batch.owed[one] = -one.free\n            elif", "if",
+        "a lease below nothing: the book refuses every later flush"),
     # -- recovery
-    Bug("calls in flight are handed back at recovery", _sqlite_leasing,
-        "amounts = {key: held for key, held in json.loads(row[\"holds\"])}  # noqa: C416",
-        "amounts = {key: 0 for key, held in json.loads(row[\"holds\"])}",
+    Bug("calls in flight are handed back at recovery", _sqlite_pen,
+        "amounts = {leg.key: amount for leg, amount in zip(legs, held, strict=True)}",
+        "amounts = {leg.key: 0 for leg, amount in zip(legs, held, strict=True)}",
         "a call that was sent costs nothing"),
     Bug("a lost lease is handed back", _sqlite_leasing,
         "            if is_lost:\n", "            if False:\n",
@@ -129,7 +135,7 @@ BUGS: tuple[Bug, ...] = (
         "found = _close(leases, latest, read_journal(remains.content, latest.applied))",
         "found = _close(leases, owner, read_journal(remains.content, owner.applied))",
         "equivalent: verbs that the book has already are passed over, by the id of their call", None),
-    Bug("others expire the calls of owners that live", _sqlite,
+    Bug("others expire the calls of owners that live", _sqlite_pen,
         "AND process NOT IN (SELECT id FROM lease_owner) ", "",
         "the owner's own post contradicts it"),
     Bug("an owner retires without telling the last", _leases,
@@ -140,5 +146,3 @@ BUGS: tuple[Bug, ...] = (
         "self._late.append((holdings.journal, list(waiting)))", "self._late.append((holdings.journal, []))",
         "its leases were charged, so nothing is missing from the sums; its calls are missing by name"),
 )  # fmt: skip
-
-__all__ = ["BUGS", "_happened", "_leased", "_settling", "_slices"]

@@ -53,3 +53,5 @@ LEASED = Kind(
     lambda store, host: store.tick(),
     has_leases=True,
 )
+
+KINDS = {kind.name: kind for kind in (PLAIN, LEASED)}

@@ -19,7 +19,7 @@ class Bug:
         module: where.
         old, new: the text of it, and what it becomes; the old one must be there exactly once.
         breaks: which promise.
-        seeds: within how many seeds the simulator must find it; None where it cannot, for the reason in `breaks`.
+        seeds: within how many seeds from `start` the simulator must find it; None where it cannot, for the reason in `breaks`.
     """
 
     name: str
@@ -27,7 +27,8 @@ class Bug:
     old: str
     new: str
     breaks: str
-    seeds: int | None = 60
+    seeds: int | None = 40
+    start: int = 0
 
 
 @contextmanager
@@ -44,18 +45,35 @@ def planted(bug: Bug) -> Iterator[None]:
         found for found in gc.get_objects() if isinstance(found, FunctionType) and found.__module__ == bug.module.__name__
     ]
     put_back = []
+    constants = _constants(bug, source)
     try:
+        for name, value in constants.items():
+            setattr(bug.module, name, value[1])
         for function in functions:
             name = function.__code__.co_qualname
             if name in changed and function.__code__.co_filename == file:
                 put_back.append((function, function.__code__))
                 function.__code__ = after[name]
-        if not put_back:
+        if not put_back and not constants:
             raise LookupError(f"{bug.name}: no function of {bug.module.__name__} is changed by it")
         yield
     finally:
         for function, code in put_back:
             function.__code__ = code
+        for name, value in constants.items():
+            setattr(bug.module, name, value[0])
+
+
+def _constants(bug: Bug, source: str) -> dict[str, tuple[str, str]]:
+    """Texts that the module keeps by name and that the bug changes: as they are, and as they become."""
+    names = {
+        "__name__": f"{bug.module.__name__}_with_a_bug",
+        "__file__": bug.module.__file__,
+        "__package__": bug.module.__package__,
+    }
+    exec(compile(source.replace(bug.old, bug.new), bug.module.__file__ or "", "exec"), names)
+    known = {name: value for name, value in vars(bug.module).items() if isinstance(value, str) and not name.startswith("__")}
+    return {name: (value, str(names[name])) for name, value in known.items() if names.get(name) != value}
 
 
 def _codes(code: CodeType) -> dict[str, CodeType]:

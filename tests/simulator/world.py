@@ -66,7 +66,7 @@ class World:
         self.database = Database(folder)
         self.clients: list[Client] = []
         self.log: deque[str] = deque(maxlen=LOG_LENGTH)
-        self.step_count = self.spawned = 0
+        self.step_count = self.spawned = self.call_count = 0
         self.limit = chance.choice([300, 1000, 5000])
         self.most_clients = chance.choice([1, 2, 3, 4])
         self.is_waiting = self.is_attentive = False
@@ -225,6 +225,7 @@ class World:
 
     def sent(self, client: Client, call: Any, holds: tuple[Hold, ...]) -> None:
         """The request is at the provider, which charges something, or nothing."""
+        self.call_count += 1
         amount, chance = holds[0].amount, self.chance.random()
         actual = (
             None
