@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from runguard_core import Guard, StoppedError
+from tests.faults.opening import opened
 from tests.guard.spending import CENT, ONE
 
-guard = Guard(app="served", store=os.environ["STORE"], prices=CENT, daily_budget_usd=os.environ["CAP_USD"])
-with guard.session("preload"), guard.model_call("cent", max_output_tokens=1) as first:
-    first.post(ONE)  # connections, threads and a slice of the budget are there when the fork comes
+guard = Guard(app="served", store=opened(os.environ["STORE"]), prices=CENT, daily_budget_usd=os.environ["CAP_USD"])
+for _ in range(3):  # connections, threads and a slice of the budget are there when the fork comes
+    with guard.session("preload"), guard.model_call("cent", max_output_tokens=1) as first:
+        first.post(ONE)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from runguard_core import Guard
 from runguard_core.guard._dispatcher import Dispatcher
+from tests.faults.opening import opened
 from tests.guard.spending import CENT, ONE
 
 URL, HOW = sys.argv[1:3]
@@ -21,7 +22,7 @@ def listener(_: object) -> None:
         threading.Event().wait()
 
 
-guard = Guard(app="terminated", store=URL, prices=CENT, daily_budget_usd=10, hold_seconds=60, listeners=[listener])
+guard = Guard(app="terminated", store=opened(URL), prices=CENT, daily_budget_usd=10, hold_seconds=60, listeners=[listener])
 
 
 def leave(*_: object) -> NoReturn:

@@ -11,17 +11,17 @@ import pytest
 
 from runguard_core import Guard
 from runguard_core.ledger import CallFilter, CallState
+from tests.faults.opening import FILES, opened, url_of
 from tests.guard.spending import CENT, ONE
 
 TASKS = 2000
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@pytest.mark.parametrize("kind", ["memory", *FILES])
 async def test_cancelled_tasks_leave_nothing_open(tmp_path: Path, kind: str) -> None:
     """Billed is what was sent: a task cancelled behind that point is charged at its quote, whatever it was told before."""
     chance = random.Random(4)
-    url = "memory://" if kind == "memory" else f"sqlite:///{tmp_path / 'l.db'}"
-    guard = Guard(app="x", store=url, prices=CENT, daily_budget_usd=10_000)
+    guard = Guard(app="x", store=opened(url_of(kind, tmp_path / "l.db")), prices=CENT, daily_budget_usd=10_000)
     sent = 0
 
     async def one(steps: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from runguard_core import Guard, Outcome, OutcomeKind, StoppedError, ToolCall, Usage, read_error
 from runguard_core.ledger import CallFilter
+from tests.faults.opening import FILES, opened, url_of
 
 KEY = "sk-proj-PLANTED0123456789abcdef"
 PROMPT, ARGUMENT, RESULT, ANSWER = "planted-prompt-4711", "planted-argument-4712", "planted-result-4713", "planted-answer-4714"
@@ -38,7 +39,7 @@ def use_everything(guard: Guard) -> None:
     guard.kill("agent:x", reason="enough", by="ann")
 
 
-@pytest.mark.parametrize("store", [None, "sqlite"])
+@pytest.mark.parametrize("store", [None, *FILES])
 def test_nothing_that_was_said_is_written_anywhere(
     tmp_path: Path, store: str | None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,7 +48,7 @@ def test_nothing_that_was_said_is_written_anywhere(
     folder = tmp_path / "kept"
     folder.mkdir(mode=0o700)
     monkeypatch.setenv("RUNGUARD_STATE_DIR", str(folder))
-    url = None if store is None else f"sqlite:///{folder / 'l.db'}"
+    url = None if store is None else opened(url_of(store, folder / "l.db"))
     heard: list[Any] = []
     guard = Guard(app="secrets", store=url, max_cost_per_session_usd=1, listeners=[heard.append])
     use_everything(guard)
