@@ -85,4 +85,4 @@ def _close(leases: Leases, owner: Owner, journaled: Journaled) -> tuple[CallReco
             owner.id, journaled.end, verbs, is_lost=not journaled.is_sound, now=leases.host.now()
         )  # fmt: skip
 
-    return agreed(journaled.verbs, say, {})
+    return agreed(leases.backend, journaled.verbs, say, {})

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from runguard_core.errors import LedgerError
 from runguard_core.ids import new_id
-from runguard_core.ledger import Balance, LeaseBackend, LeaseVerb, ReserveVerb
+from runguard_core.ledger import Balance, LeaseBackend, LeaseVerb, ReserveVerb, SettleVerb
 from runguard_core.stores.leases._happened import Batch
 
 _log = logging.getLogger("runguard")
@@ -24,17 +24,20 @@ def settle(backend: LeaseBackend, owner_id: str, batch: Batch, deadline: datetim
         return backend.settle(owner_id, batch.offset, verbs, keep=batch.keep, deadline=deadline)
 
     names: dict[str, str] = {}
-    found = agreed(batch.verbs(), say, names)
+    found = agreed(backend, batch.verbs(), say, names)
     for _, it, _, _, _ in batch.happened:
         it.book_id = names.get(it.call.id, it.book_id)
     return found
 
 
-def agreed(verbs: Sequence[LeaseVerb], say: Callable[[Sequence[LeaseVerb]], T], names: dict[str, str]) -> T:
+def agreed(
+    backend: LeaseBackend, verbs: Sequence[LeaseVerb], say: Callable[[Sequence[LeaseVerb]], T], names: dict[str, str]
+) -> T:
     """Say verbs; one that contradicts the book is said otherwise, so that it does not hold up the others.
 
-    A call whose id the book knows for another one is entered under an id of its own: it must be counted. An end that
-    contradicts the one in the book is logged and left out.
+    A call whose id the book knows for another one is entered under an id of its own: it must be counted. The end of a call
+    that somebody else has assumed meanwhile is said plainly first, as the correction that it is; an end that contradicts
+    the one in the book is logged and left out.
 
     Args:
         names: filled in: by the id that was contradicted, the new one.
@@ -43,22 +46,33 @@ def agreed(verbs: Sequence[LeaseVerb], say: Callable[[Sequence[LeaseVerb]], T], 
         try:
             return say(verbs)
         except LedgerError as error:
-            verbs = _without(verbs, error.call_id, error, names)
+            verbs = _without(backend, verbs, error.call_id, error, names)
         except KeyError as error:
-            verbs = _without(verbs, str(error.args[0]), error, names)
+            verbs = _without(backend, verbs, str(error.args[0]), error, names)
 
 
-def _without(verbs: Sequence[LeaseVerb], call_id: str, error: Exception, names: dict[str, str]) -> list[LeaseVerb]:
+def _without(
+    backend: LeaseBackend, verbs: Sequence[LeaseVerb], call_id: str, error: Exception, names: dict[str, str]
+) -> list[LeaseVerb]:
     begun = any(isinstance(verb, ReserveVerb) and verb.call.id == call_id for verb in verbs)
     said = [verb for verb in verbs if isinstance(verb, ReserveVerb) or verb.call_id != call_id]
     if not begun:
         if len(said) == len(verbs):
             raise error
-        _log.warning("RunGuard: a contradiction in the ledger: %s", error)
+        _correct(backend, [verb for verb in verbs if isinstance(verb, SettleVerb) and verb.call_id == call_id])
         return said
     fresh = names[call_id] = new_id()
     _log.warning("RunGuard: %s; the call is entered under %s", error, fresh)
     return [_renamed(verb, call_id, fresh) for verb in verbs]
+
+
+def _correct(backend: LeaseBackend, ends: Sequence[SettleVerb]) -> None:
+    for end in ends:
+        say = backend.void if end.is_void else backend.post
+        try:
+            say(end.call_id, end.settlement, end.events)
+        except (LedgerError, LookupError) as error:
+            _log.warning("RunGuard: a contradiction in the ledger: %s", error)
 
 
 def _renamed(verb: LeaseVerb, call_id: str, fresh: str) -> LeaseVerb:

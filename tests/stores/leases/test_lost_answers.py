@@ -24,6 +24,9 @@ class Deaf(SqliteLeases):
     def grant(self, *values: Any, **more: Any) -> Any:
         return self._heard("grant", super().grant(*values, **more))
 
+    def reserve(self, *values: Any, **more: Any) -> Any:
+        return self._heard("reserve", super().reserve(*values, **more))
+
     def _heard(self, verb: str, answer: Any) -> Any:
         if self.lost == verb:
             self.lost = ""
@@ -43,5 +46,25 @@ def test_a_slice_whose_grant_was_not_heard_of_is_no_lost_money(tmp_path: Path) -
     found = store.reserve(a_call("all of it"), [Hold(ALL, 800, 800, 800)], expires_at=LATER, owner="t")
     assert isinstance(found, Reserved)
     store.post("all of it", a_settlement(0, amounts={"all": 800}))
+    assert store.verify() == ()
+    store.close()
+
+
+def test_a_call_that_others_assumed_is_corrected_by_its_end(tmp_path: Path) -> None:
+    """Reserved plainly without hearing of it, again with leases, and expired by somebody whose clock is ahead (seed 204)."""
+    backend = Deaf(str(tmp_path / "l.db"))
+    store = Leased(backend, str(tmp_path / "journals"), lease_after=1, background=False)
+    backend.lost = "reserve"
+    hold = [Hold(ALL, 10, 800, 800)]
+    with pytest.raises(StoreUnavailableError):
+        store.reserve(a_call("twice"), hold, expires_at=LATER, owner="t")
+    store.reserve(a_call("twice"), hold, expires_at=LATER, owner="t")
+    SqliteLeases(str(tmp_path / "l.db")).expire(LATER)
+    store.tick()
+    store.post("twice", a_settlement(12, amounts={"all": 12}))
+    assert store.balances(["all"])["all"].posted == 12
+    kept = store.call("twice")
+    assert kept is not None
+    assert (kept.state.value, kept.cost_nanos) == ("posted", 12)
     assert store.verify() == ()
     store.close()
