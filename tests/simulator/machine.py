@@ -141,6 +141,9 @@ class SimulatedHost(Host):
     def boot_id(self) -> str:
         return f"{self.name}-boot-{self._machine.boots}"
 
+    def place(self, folder: str) -> str:
+        return self.name
+
     def monotonic(self) -> float:
         return self._machine.elapsed()
 

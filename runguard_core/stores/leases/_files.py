@@ -17,6 +17,8 @@ from collections.abc import Collection
 from enum import Enum
 from pathlib import Path
 
+from runguard_core.ids import new_id
+
 try:
     import fcntl
 except ImportError:  # pragma: no cover - leases need POSIX; without them the store is plain
@@ -157,6 +159,23 @@ def open_words(path: str) -> memoryview:
         if os.fstat(descriptor).st_size < WORD_COUNT * _WORD_BYTES:
             os.ftruncate(descriptor, WORD_COUNT * _WORD_BYTES)
         return memoryview(mmap.mmap(descriptor, WORD_COUNT * _WORD_BYTES)).cast("q")
+    finally:
+        os.close(descriptor)
+
+
+def folder_id(path: str) -> str:
+    """What tells this folder from every other one that is called the same; "" where it is not there or cannot be written."""
+    try:
+        descriptor = os.open(str(Path(path) / "folder"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not os.fstat(descriptor).st_size:
+            os.pwrite(descriptor, new_id().encode("ascii"), 0)
+        return os.pread(descriptor, 64, 0).decode("ascii", "replace")
+    except OSError:
+        return ""
     finally:
         os.close(descriptor)
 

@@ -9,7 +9,16 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runguard_core.stores.leases._files import JournalFile, Remains, Whose, claim, create_journal, open_words, sweep
+from runguard_core.stores.leases._files import (
+    JournalFile,
+    Remains,
+    Whose,
+    claim,
+    create_journal,
+    folder_id,
+    open_words,
+    sweep,
+)
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -27,6 +36,10 @@ class Host:
             return _BOOT_ID.read_text("ascii").strip()
         except OSError:  # no Linux: minutes since 1970 at which it started
             return f"{self.name}-{round((time.time() - time.monotonic()) / 60)}"
+
+    def place(self, folder: str) -> str:
+        """Which machine this is, as far as its journals go: many containers and virtual machines have one name."""
+        return f"{self.name}/{folder_id(folder)}"
 
     def monotonic(self) -> float:
         """A stopwatch, seconds."""

@@ -80,7 +80,7 @@ class Leases:
     def _as_owner(self, owner: str, journal: str) -> Owner:
         host = self.host
         return Owner(
-            id=owner, host=host.name, boot_id=host.boot_id(), journal=journal, applied=0, deadline=host.now() + DEADLINE
+            id=owner, host=host.place(self.folder), boot_id=host.boot_id(), journal=journal, applied=0, deadline=host.now() + DEADLINE
         )  # fmt: skip
 
     def retire(self) -> None:

@@ -38,19 +38,30 @@ def recover_the_dead(leases: Leases) -> tuple[CallRecord, ...]:
 
 def _recover(leases: Leases, owner: Owner) -> tuple[CallRecord, ...]:
     host = leases.host
+    is_late = owner.deadline <= host.now()
     if owner.boot_id != host.boot_id():
         # the machine was started anew (the end of its journals may be gone), or it is another one
-        return _give_up(leases, owner) if owner.host == host.name or owner.deadline <= host.now() else ()
-    remains = host.claim(owner.journal)
+        return _give_up(leases, owner) if is_late or owner.host == host.place(leases.folder) else ()
+    remains, is_ours = _claim(leases, owner.journal)
     if isinstance(remains, Remains):
         try:
-            return _replay(leases, owner, remains)
+            return _replay(leases, owner, remains, is_ours=is_ours)
         finally:
             remains.close()
-    is_here = owner.host == host.name and str(Path(owner.journal).parent) == leases.folder
-    if (remains is Whose.MISSING and is_here) or (remains is not Whose.HELD and owner.deadline <= host.now()):
-        return _give_up(leases, owner)
-    return ()
+    # a file that is not there proves nothing: it may be in another container, or deleted under a process that lives
+    return _give_up(leases, owner) if remains is not Whose.HELD and is_late else ()
+
+
+def _claim(leases: Leases, journal: str) -> tuple[Remains | Whose, bool]:
+    """The journal beside this ledger, which may have been moved or mounted elsewhere, else where it was made.
+
+    Only the first is ours to delete: who reads a copy of a ledger leaves the original's journals alone.
+    """
+    beside = str(Path(leases.folder) / Path(journal).name)
+    remains = leases.host.claim(beside)
+    if remains is Whose.MISSING and beside != journal:
+        return leases.host.claim(journal), False
+    return remains, True
 
 
 def _give_up(leases: Leases, owner: Owner) -> tuple[CallRecord, ...]:
@@ -66,13 +77,14 @@ def _latest(leases: Leases, owner: Owner) -> Owner | None:
     return found if found is not None and found.journal == owner.journal else None
 
 
-def _replay(leases: Leases, owner: Owner, remains: Remains) -> tuple[CallRecord, ...]:
+def _replay(leases: Leases, owner: Owner, remains: Remains, *, is_ours: bool) -> tuple[CallRecord, ...]:
     """Its journal is ours now; how far it has been applied is asked again, for it may have told the book before it died."""
     latest = _latest(leases, owner)
     if latest is None:
         return ()
     found = _close(leases, latest, read_journal(remains.content, latest.applied))
-    remains.remove()
+    if is_ours:
+        remains.remove()
     return found
 
 

@@ -1,0 +1,129 @@
+"""Who may take over what somebody else has leased: nobody from a process that lives, and nothing that another ledger needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from runguard_core.ledger import Balance, Reserved
+from runguard_core.stores._sqlite_leasing import SqliteLeases
+from runguard_core.stores.leases import Host, Leased
+from runguard_core.stores.leases._files import JournalFile, Remains, Whose
+from runguard_core.testing._ledger_values import DAY, LATER, TURNS, a_call, a_settlement, holds
+from tests.stores.leases.test_contract import leased
+
+
+class Container(Host):
+    """Another file system under the same kernel; names and paths are the same, as images and `--network host` make them."""
+
+    def __init__(self, root: Path, boot: str | None = None) -> None:
+        super().__init__()
+        self._root, self._boot = root, boot
+        self.ahead = timedelta()
+
+    def _there(self, path: str) -> str:
+        return f"{self._root}{path}"
+
+    def boot_id(self) -> str:
+        return self._boot or super().boot_id()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def place(self, folder: str) -> str:
+        return super().place(self._there(folder))
+
+    def claim(self, path: str) -> Remains | Whose:
+        return super().claim(self._there(path))
+
+    def create_journal(self, path: str, size_bytes: int) -> JournalFile:
+        return super().create_journal(self._there(path), size_bytes)
+
+    def open_words(self, path: str) -> memoryview:
+        return super().open_words(self._there(path))
+
+
+def in_child(work: Callable[[], object]) -> None:
+    """In another process, which dies without a word."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.parametrize("boot", [None, "another-boot"], ids=["two containers of one machine", "two machines of one name"])
+def test_who_cannot_see_a_journal_does_not_charge_its_living_owner(tmp_path: Path, boot: str | None) -> None:
+    """One hostname, one path, two file systems: each sees the other's journal missing, and neither takes it for lost."""
+    path = str(tmp_path / "ledger.db")
+    here = Leased(SqliteLeases(path), f"{path}.leases", lease_after=0, background=False)
+    host = Container(tmp_path / "root", boot)
+    there = Leased(SqliteLeases(path), f"{path}.leases", lease_after=0, background=False, host=host)
+    for store in (here, there, here, there):
+        assert isinstance(store.reserve(a_call(), holds(1), expires_at=LATER, owner="t"), Reserved)
+        assert store.balances([DAY.key])[DAY.key].assumed == 0
+    assert len(here.backend.owners()) == 2
+    host.ahead = timedelta(minutes=2)
+    there.expire(LATER - timedelta(days=1))
+    assert len(here.backend.owners()) == 1, "who is not heard of for a minute is given up"
+    for store in (here, there):
+        store.close()
+
+
+def test_deleting_the_journals_of_a_living_process_charges_nothing(tmp_path: Path) -> None:
+    """Its leases are settled from memory, and it goes on."""
+    store = leased(tmp_path, lease_after=0, background=False)
+    store.reserve(a_call("one"), holds(2), expires_at=LATER, owner="t")
+    shutil.rmtree(tmp_path / "ledger.db.leases")
+    in_child(lambda: leased(tmp_path).balances([DAY.key]))
+    store.post("one", a_settlement(2))
+    assert store.balances([DAY.key])[DAY.key] == Balance(2)
+    assert store.verify() == ()
+    store.close()
+
+
+def crash(folder: Path) -> None:
+    """A process posts a call, and dies before the book has heard of it."""
+
+    def work() -> None:
+        store = leased(folder, lease_after=0, background=False)
+        store.reserve(a_call("one"), holds(2), expires_at=LATER, owner="t")
+        store.post("one", a_settlement(2))
+
+    in_child(work)
+
+
+def test_who_reads_a_copy_of_a_ledger_leaves_the_originals_journals_alone(tmp_path: Path) -> None:
+    """The copy learns what the dead process did, and so does the original."""
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.mkdir()
+    crash(original)
+    copy.mkdir()
+    for file in original.glob("ledger.db*"):
+        if file.is_file():
+            shutil.copy(file, copy)
+    for folder in (copy, original):
+        store = leased(folder)
+        assert store.balances([DAY.key, TURNS.key]) == {DAY.key: Balance(2), TURNS.key: Balance(1)}
+        store.close()
+    assert not list(original.glob("ledger.db.leases/*.journal"))
+
+
+def test_a_ledger_that_was_moved_after_a_crash_finds_its_journals(tmp_path: Path) -> None:
+    """They lie beside it, whatever path the dead process knew."""
+    (tmp_path / "old").mkdir()
+    crash(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    store = leased(tmp_path / "new")
+    assert store.balances([DAY.key, TURNS.key]) == {DAY.key: Balance(2), TURNS.key: Balance(1)}
+    assert not list((tmp_path / "new").glob("ledger.db.leases/*.journal"))
+    store.close()
