@@ -29,8 +29,8 @@ _WORD_BYTES = struct.calcsize("q")
 #: Longest journal that is read: a longer file is none of ours.
 MOST_JOURNAL_BYTES = 1 << 28
 _YOUNG_SECONDS = 3600.0
-#: Journals of this process, by path: no other descriptor of them may be opened here.
-_mine: set[str] = set()
+#: Journals of this process, by device and number, for one file may have many paths: no other descriptor of them is opened here.
+_mine: set[tuple[int, int]] = set()
 
 
 class Whose(Enum):
@@ -53,12 +53,14 @@ class JournalFile:
         """Made by `create_journal`."""
         self.path, self._descriptor = path, descriptor
         self.memory = mmap.mmap(descriptor, size_bytes)
+        self._identity = _identity(os.fstat(descriptor))
+        _mine.add(self._identity)
 
     def close(self) -> None:
         """Let go of the file and its lock; what is in it stays."""
         self.memory.close()
         os.close(self._descriptor)
-        _mine.discard(self.path)
+        _mine.discard(self._identity)
 
     def remove(self) -> None:
         """Close it, and delete it: everything in it is in the book."""
@@ -84,7 +86,6 @@ def create_journal(path: str, size_bytes: int) -> JournalFile:
         os.close(descriptor)
         Path(path).unlink()
         raise
-    _mine.add(path)
     return made
 
 
@@ -112,9 +113,9 @@ class Remains:
 
 def claim(path: str) -> Remains | Whose:
     """See `Host.claim`."""
-    if path in _mine:
-        return Whose.HELD
     try:
+        if _identity(os.stat(path)) in _mine:  # noqa: PTH116  before anything is opened
+            return Whose.HELD
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return Whose.MISSING
@@ -132,6 +133,10 @@ def claim(path: str) -> Remains | Whose:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _is_private(found: os.stat_result) -> bool:

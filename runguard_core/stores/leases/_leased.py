@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from runguard_core.errors import LedgerError, StoreError
 from runguard_core.ledger import (
@@ -69,7 +70,7 @@ class Leased(ReadingThrough):
         """
         self.backend, self.url = backend, backend.url
         self._host = host or Host()
-        self._leases = Leases(backend, folder, self._host, journal_bytes=journal_bytes)
+        self._leases = Leases(backend, str(Path(folder).absolute()), self._host, journal_bytes=journal_bytes)
         self._lease_after, self._background = lease_after, background
         self._is_closed = False
         self._start_afresh()

@@ -127,3 +127,30 @@ def test_a_ledger_that_was_moved_after_a_crash_finds_its_journals(tmp_path: Path
     assert store.balances([DAY.key, TURNS.key]) == {DAY.key: Balance(2), TURNS.key: Balance(1)}
     assert not list((tmp_path / "new").glob("ledger.db.leases/*.journal"))
     store.close()
+
+
+def test_two_paths_to_one_ledger_in_one_process_are_one_neighbour(tmp_path: Path) -> None:
+    """Opening its own journal a second time would end the process's lock on it: others would take it for dead."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    here = leased(tmp_path / "real", lease_after=0, background=False)
+    here.reserve(a_call("one"), holds(2), expires_at=LATER, owner="t")
+    there = leased(tmp_path / "link", lease_after=0, background=False)
+    for _ in range(2):
+        there.expire(LATER - timedelta(days=1))
+        in_child(lambda: leased(tmp_path / "real").expire(LATER - timedelta(days=1)))
+    assert len(here.backend.owners()) == 1
+    here.post("one", a_settlement(2))
+    assert here.balances([DAY.key])[DAY.key] == Balance(2)
+    for store in (here, there):
+        store.close()
+
+
+def test_a_folder_named_from_here_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may change its working directory."""
+    monkeypatch.chdir(tmp_path)
+    store = Leased(SqliteLeases("ledger.db"), "ledger.db.leases", lease_after=0, background=False)
+    monkeypatch.chdir("/")
+    store.reserve(a_call("one"), holds(2), expires_at=LATER, owner="t")
+    assert [Path(owner.journal).parent for owner in store.backend.owners()] == [tmp_path / "ledger.db.leases"]
+    store.close()
