@@ -34,7 +34,8 @@ def ask(
     check_asked(call, holds)
     patience: _Patience | None = None
     while True:
-        with leases.flow:
+        came_at = leases.host.monotonic()
+        with leases.flow, leases.outages.since(came_at):
             found = _try(leases, call, holds, expires_at, events)
             if not isinstance(found, Refusal):
                 return found

@@ -100,9 +100,10 @@ class Keeper:
             return True
         try:
             given = self._given(holdings)
-            while leases.flush(given, renew=bool(holdings.open) and leases.is_renewal_due(), at_once=True):
-                leases.host.pause(0)  # whoever waits for the store comes between
-            with leases.flow:
+            with leases.outages.since(leases.host.monotonic()):
+                while leases.flush(given, renew=bool(holdings.open) and leases.is_renewal_due(), at_once=True):
+                    leases.host.pause(0)  # whoever waits for the store comes between
+            with leases.flow, leases.outages.since(leases.host.monotonic()):
                 holdings.forget_unused(leases.host.monotonic(), IDLE_SECONDS)
                 self._fetch_ahead(holdings)
         except StoreError as error:

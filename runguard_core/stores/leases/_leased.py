@@ -124,7 +124,8 @@ class Leased(ReadingThrough):
                 return ended
         if holdings is None and self._leases.holdings is None:
             return self._said_plainly(call_id, self._say(verb)(call_id, settlement, events))
-        with self._leases.flow:
+        came_at = self._host.monotonic()
+        with self._leases.flow, self._leases.outages.since(came_at):
             self._leases.flush()
             holdings = self._leases.holdings
             again = None if holdings is None else holdings.end(call_id, settlement, verb, events)
@@ -165,7 +166,8 @@ class Leased(ReadingThrough):
 
     def _ready_for(self, call: CallOrDraft) -> Holdings | None:
         """What is leased, once it is time for leases and what is overdue has been seen to; None while calls are plain."""
-        with self._leases.flow:
+        came_at = self._host.monotonic()
+        with self._leases.flow, self._leases.outages.since(came_at):
             holdings = self._leases.holdings
             if holdings is None and self._is_due():
                 holdings = self._begin()
@@ -199,8 +201,8 @@ class Leased(ReadingThrough):
     def _reserve_plainly(
         self, call: CallOrDraft, holds: Sequence[Hold], expires_at: datetime, owner: str, events: Sequence[Event]
     ) -> Reserved | Refusal:
-        is_leasing = self._leases.holdings is not None
-        with self._leases.flow if is_leasing else nullcontext():
+        is_leasing, came_at = self._leases.holdings is not None, self._host.monotonic()
+        with self._leases.flow if is_leasing else nullcontext(), self._leases.outages.since(came_at):
             if is_leasing:
                 keys = {hold.account.key for hold in holds}
                 self._leases.flush(lambda one: one.key in keys)

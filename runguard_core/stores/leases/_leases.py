@@ -17,6 +17,7 @@ from runguard_core.ledger import CallRecord, Hold, LeaseBackend, Owner
 from runguard_core.stores.leases._happened import Batch, Happened, Seen
 from runguard_core.stores.leases._holdings import Holdings
 from runguard_core.stores.leases._host import Host
+from runguard_core.stores.leases._outages import Outages
 from runguard_core.stores.leases._recovering import recover_the_dead
 from runguard_core.stores.leases._segments import Journal
 from runguard_core.stores.leases._settling import settle
@@ -44,7 +45,7 @@ class Leases:
     def __init__(self, backend: LeaseBackend, folder: str, host: Host, *, journal_bytes: int = JOURNAL_BYTES) -> None:
         """Enlists nobody yet."""
         self.backend, self.folder, self.host = backend, folder, host
-        self.flow = threading.RLock()
+        self.flow, self.outages = threading.RLock(), Outages(host.monotonic)
         self.holdings: Holdings | None = None
         self.owner, self.seen = "", Seen()
         self.recovered: list[CallRecord] = []  # assumed when somebody else's books were closed, until `expire` is asked
@@ -80,7 +81,8 @@ class Leases:
     def _as_owner(self, owner: str, journal: str) -> Owner:
         host = self.host
         return Owner(
-            id=owner, host=host.place(self.folder), boot_id=host.boot_id(), journal=journal, applied=0, deadline=host.now() + DEADLINE
+            id=owner, host=host.place(self.folder), boot_id=host.boot_id(), journal=journal, applied=0,
+            deadline=host.now() + DEADLINE,
         )  # fmt: skip
 
     def retire(self) -> None:
