@@ -138,6 +138,7 @@ def test_a_journal_that_cannot_be_believed_is_charged_not_handed_back(tmp_path: 
     abandon(dead)
     if damage == "missing":
         journal.unlink()
+        host.wall += HOUR
     elif damage == "emptied":
         os.truncate(journal, 0)
     elif damage == "no journal":
