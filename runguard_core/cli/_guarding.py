@@ -33,8 +33,10 @@ def guard_this_process() -> Guard:
         budget = Budget(limit, name="run --budget", where={RUN_TAG: run})
         rules = replace(rules, budgets=(*rules.budgets, budget))
     guard = Guard(rules=rules, store=policy.content.store)
-    if guard.store.url != "memory://":
+    if guard.store.url.startswith("sqlite:"):
         env["RUNGUARD_STORE"] = guard.store.url  # processes started from here, in whatever directory, share the ledger
+    elif policy.content.store:
+        env["RUNGUARD_STORE"] = policy.content.store  # with its password, which `url` does not show
     env[INSIDE] = "1"
     report(store=guard.store.url, hooked=list(guard.install()))
     _catch_stops()

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from enum import StrEnum
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -132,18 +133,24 @@ def open_store_for(app: str, store: str | Store | None) -> Store:
 
 
 def secret_of(url: str) -> bytes:
-    """The key of all digests: a file beside a file ledger (made on first use, mode 0600), chance for memory."""
-    path = _beside(url)
-    if path is None:
-        return secrets.token_bytes(_KEY_BYTES)
+    """The key of all digests: a file (made on first use, mode 0600) beside a file ledger, and in this host's state directory for
+    one that is elsewhere; chance for memory.
+    """
     try:
-        return _read(path) or _make(path)
-    except OSError:
+        path = _beside(url)
+        return secrets.token_bytes(_KEY_BYTES) if path is None else _read(path) or _make(path)
+    except (OSError, StoreError):
         return secrets.token_bytes(_KEY_BYTES)
 
 
 def _beside(url: str) -> Path | None:
-    return Path(url.removeprefix("sqlite:///") + ".key") if url.startswith("sqlite:///") else None
+    if url.startswith("sqlite:///"):
+        return Path(url.removeprefix("sqlite:///") + ".key")
+    if url.startswith("memory:"):
+        return None
+    folder = state_directory() / "keys"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / f"{blake2b(url.encode(), digest_size=8).hexdigest()}.key"
 
 
 def _read(path: Path) -> bytes | None:

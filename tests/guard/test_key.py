@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runguard_core.guard._building import secret_of
+from runguard_core.stores import state_directory
 
 
 def test_everybody_who_starts_at_once_has_the_same_key(tmp_path: Path) -> None:
@@ -33,3 +34,12 @@ def test_a_damaged_key_is_replaced_once_and_for_all(tmp_path: Path, left: str) -
 def test_ledgers_in_memory_have_keys_of_their_own() -> None:
     """Nothing outlives them."""
     assert secret_of("memory://") != secret_of("memory://")
+
+
+def test_a_ledger_that_is_elsewhere_has_one_key_on_each_host() -> None:
+    """So that a restart of the program, or its neighbour, tells the same calls alike; the server never sees it."""
+    one, other = "redis://ledger:6379/0?tenant=a", "redis://ledger:6379/0?tenant=b"
+    assert secret_of(one) == secret_of(one)
+    assert secret_of(one) != secret_of(other)
+    files = list((state_directory() / "keys").iterdir())
+    assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600, 0o600]
