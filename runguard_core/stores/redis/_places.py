@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from runguard_core.ledger import CallRecord, Event
+from runguard_core.stores.redis import _breaker_rows as breaker
 from runguard_core.stores.redis import _rows as rows
 from runguard_core.stores.redis._keys import Keys
 
@@ -42,7 +43,7 @@ class Places:
         found: list[list[object]] = []
         for event in events:
             place = 0 if event.session is None else self.of(self._keys.events_of(event.session))
-            found.append([rows.fit(event.id), rows.event_text(event), place])
+            found.append([rows.fit(event.id), breaker.event_text(event), place])
         return found
 
     def events(self, events: Sequence[Event]) -> str:

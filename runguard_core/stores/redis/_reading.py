@@ -25,6 +25,7 @@ from runguard_core.ledger import (
 from runguard_core.stores._adding_up import AddsUp
 from runguard_core.stores._laws import assumed_settlement, matches
 from runguard_core.stores._watching import Watch
+from runguard_core.stores.redis import _breaker_rows as breaker
 from runguard_core.stores.redis import _paging as paging
 from runguard_core.stores.redis import _rows as rows
 from runguard_core.stores.redis._address import Address
@@ -138,7 +139,7 @@ class RedisReading(AddsUp):
         found: list[Event] = []
         for ids in paging.latest_first(server, keys.events if session is None else keys.events_of(session)):
             texts = server.ask(lambda client, ids=ids: client.hmget(keys.event, ids))  # type: ignore[misc]  # asked now
-            found += [event for event in map(rows.event_of, reversed(texts)) if since is None or event.at >= since]
+            found += [event for event in map(breaker.event_of, reversed(texts)) if since is None or event.at >= since]
             if limit and len(found) >= limit:
                 break
         found.reverse()
@@ -157,11 +158,11 @@ class RedisReading(AddsUp):
 
     def _read_latches(self) -> dict[tuple[str, str], Latch]:
         texts = self._book.server.ask(lambda client: client.hvals(self._book.keys.latch))
-        return {latch.scope: latch for latch in map(rows.latch_of, texts)}
+        return {latch.scope: latch for latch in map(breaker.latch_of, texts)}
 
     def _read_overrides(self) -> dict[str, LimitOverride]:
         texts = self._book.server.ask(lambda client: client.hvals(self._book.keys.override))
-        return {override.account_key: override for override in map(rows.override_of, texts)}
+        return {override.account_key: override for override in map(breaker.override_of, texts)}
 
     def close(self) -> None:
         """See `Store.close`."""

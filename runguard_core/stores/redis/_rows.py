@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from datetime import UTC, datetime, timedelta
@@ -17,11 +17,7 @@ from runguard_core.ledger import (
     Account,
     Balance,
     CallRecord,
-    Event,
     Hold,
-    Latch,
-    LatchState,
-    LimitOverride,
     Settlement,
     Unit,
 )
@@ -55,14 +51,16 @@ def fit(text: str) -> str:
 
 
 #: ASCII and compact; one encoder, for making one costs more than using it.
-_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 
 
-def _loads(text: str) -> Any:
+def loads(text: str) -> Any:
+    """The way back."""
     return json.loads(text)
 
 
-def _fitted(value: Any) -> Any:
+def fitted(value: Any) -> Any:
+    """A text that fits; anything else as it is."""
     return fit(value) if isinstance(value, str) else value
 
 
@@ -76,7 +74,7 @@ class _Said:
 
     def __call__(self, source: object) -> dict[str, Any]:
         return {
-            name: _fitted(value)
+            name: fitted(value)
             for (name, default), value in zip(self._fields, self._get(source), strict=True)
             if value is not default and (value != default or type(value) is not type(default))
         }
@@ -96,7 +94,7 @@ def request_text(call: CallRecord) -> str:
     who = _said_of_who(call.attribution)
     parts = [[p.origin, p.chars, p.message_count, p.new_chars] for p in call.parts]
     values = {"kind": call.kind.value, "started_at": micros(call.started_at), "who": who} | _said_of_call(call)
-    return _json(values | {"quote_nanos": _text(call.quote_nanos)} | ({"parts": parts} if parts else {}))
+    return encode(values | {"quote_nanos": _text(call.quote_nanos)} | ({"parts": parts} if parts else {}))
 
 
 def settlement_text(settlement: Settlement, *, has_amounts: bool = True) -> str:
@@ -112,7 +110,7 @@ def settlement_text(settlement: Settlement, *, has_amounts: bool = True) -> str:
         values["tool_names"] = [fit(name) for name in settlement.tool_names]
     if usage is not None:
         values["usage"] = _counted(usage)
-    return _json(values)
+    return encode(values)
 
 
 def amount_text(nanos: int | None) -> str:
@@ -130,7 +128,7 @@ def _whole(text: str | None) -> int | None:
 
 def call_of(call_id: str, text: str) -> CallRecord:
     """A call at its admission, from its text."""
-    row = _loads(text)
+    row = loads(text)
     who = row["who"] | {"tags": tuple((key, value) for key, value in row["who"].get("tags", ()))}
     return CallRecord(
         id=call_id, kind=CallKind(row["kind"]), attribution=Attribution(**who), started_at=instant(row["started_at"]),
@@ -141,7 +139,7 @@ def call_of(call_id: str, text: str) -> CallRecord:
 
 def settlement_of(text: str, standing: Mapping[str, int]) -> Settlement:
     """How it ended, from its text, and the amounts in the call's standing where it has none itself."""
-    row = _loads(text)
+    row = loads(text)
     amounts = {key: int(amount) for key, amount in row["amounts"].items()} if "amounts" in row else dict(standing)
     return Settlement(
         at=instant(row["at"]), outcome=OutcomeKind(row["outcome"]), certainty=Certainty(row["certainty"]),
@@ -165,7 +163,7 @@ def said(settlement: Settlement) -> str:
 
 
 def _digest(value: Any) -> str:
-    return blake2b(_json(value).encode(), digest_size=12).hexdigest()
+    return blake2b(encode(value).encode(), digest_size=12).hexdigest()
 
 
 def owner_text(owner: str) -> str:
@@ -213,12 +211,12 @@ class Standing:
 def account_text(account: Account) -> str:
     """An account without its sums."""
     window = [micros(account.window_start), micros(account.window_end)]
-    return _json([fit(account.key), account.unit.value, fit(account.title), *window])
+    return encode([fit(account.key), account.unit.value, fit(account.title), *window])
 
 
 def account_of(text: str) -> Account:
     """The way back."""
-    key, unit, title, start, end = _loads(text)
+    key, unit, title, start, end = loads(text)
     return Account(key, Unit(unit), title, *[None if at is None else instant(at) for at in (start, end)])
 
 
@@ -228,12 +226,12 @@ def holds_text(holds: Sequence[Hold], *, is_admitted: bool = False) -> str:
     for hold in holds:
         limits = "" if is_admitted else amount_text(hold.limit), amount_text(hold.shown_limit)
         texts.append([fit(hold.account.key), account_text(hold.account), str(hold.amount), *limits])
-    return _json(texts)
+    return encode(texts)
 
 
 def amounts_text(amounts: Mapping[str, int]) -> str:
     """Amounts by account key."""
-    return _json([[fit(key), str(amount)] for key, amount in amounts.items()])
+    return encode([[fit(key), str(amount)] for key, amount in amounts.items()])
 
 
 def balance_of(sums: Sequence[str]) -> Balance:
@@ -247,55 +245,3 @@ def moves_of(text: str) -> Iterator[tuple[str, int, int, int]]:
         number, *amounts = move.split(":")
         pending, posted, assumed = [int(amount) for amount in amounts] + [0] * (3 - len(amounts))
         yield number, pending, posted, assumed
-
-
-# -- the breaker and events ---------------------------------------------------------------------------------------------
-
-
-def _dated(source: object, dates: Iterable[str]) -> dict[str, Any]:
-    """A value's fields, dates as microseconds."""
-    found = {field.name: _fitted(getattr(source, field.name)) for field in fields_of(source)}  # type: ignore[arg-type]  # a dataclass
-    return found | {name: micros(found[name]) for name in dates}
-
-
-def _undated(made: type[Any], text: str, dates: Iterable[str]) -> dict[str, Any]:
-    """The fields that this version knows; a newer one may have written more."""
-    row = {name: value for name, value in _loads(text).items() if name in made.__dataclass_fields__}
-    return row | {name: instant(row[name]) for name in dates if row[name] is not None}
-
-
-def scope_text(scope_kind: str, scope_id: str) -> str:
-    """A latch's scope as a field's name."""
-    return _json([fit(scope_kind), fit(scope_id)])
-
-
-def latch_text(latch: Latch) -> str:
-    """A latch."""
-    return _json(_dated(latch, ("since", "until")) | {"state": latch.state.value})
-
-
-def latch_of(text: str) -> Latch:
-    """The way back, from "state|JSON"."""
-    row = _undated(Latch, text.partition("|")[2], ("since", "until"))
-    return Latch(**row | {"state": LatchState(row["state"]), "marks": tuple(row["marks"])})
-
-
-def override_text(override: LimitOverride) -> str:
-    """A limit that a person set."""
-    return _json(_dated(override, ("since", "until")) | {"limit": str(override.limit)})
-
-
-def override_of(text: str) -> LimitOverride:
-    """The way back."""
-    row = _undated(LimitOverride, text, ("since", "until"))
-    return LimitOverride(**row | {"limit": int(row["limit"])})
-
-
-def event_text(event: Event) -> str:
-    """An event."""
-    return _json(_dated(event, ("at",)) | {"facts": dict(event.facts)})
-
-
-def event_of(text: str) -> Event:
-    """The way back."""
-    return Event(**_undated(Event, text, ("at",)))

@@ -28,6 +28,7 @@ from runguard_core.ledger import (
 )
 from runguard_core.money import check_amount
 from runguard_core.stores._laws import check_asked, check_spent
+from runguard_core.stores.redis import _breaker_rows as breaker
 from runguard_core.stores.redis import _rows as rows
 from runguard_core.stores.redis._connection import NotReplicatedError
 from runguard_core.stores.redis._places import Places
@@ -142,19 +143,19 @@ class RedisStore(RedisReading):
 
     def put_latch(self, latch: Latch, events: Sequence[Event] = ()) -> None:
         """See `Store.put_latch`."""
-        self._say("put_latch", events, rows.scope_text(*latch.scope), latch.state.value, rows.latch_text(latch))
+        self._say("put_latch", events, breaker.scope_text(*latch.scope), latch.state.value, breaker.latch_text(latch))
         self._watch.refresh()
 
     def drop_latch(self, scope_kind: str, scope_id: str, events: Sequence[Event] = ()) -> bool:
         """See `Store.drop_latch`."""
-        found = self._say("drop_latch", events, rows.scope_text(scope_kind, scope_id))
+        found = self._say("drop_latch", events, breaker.scope_text(scope_kind, scope_id))
         self._watch.refresh()
         return bool(found[0])
 
     def put_override(self, override: LimitOverride, events: Sequence[Event] = ()) -> None:
         """See `Store.put_override`."""
         check_amount(override.limit)
-        self._say("put_override", events, rows.fit(override.account_key), rows.override_text(override))
+        self._say("put_override", events, rows.fit(override.account_key), breaker.override_text(override))
         self._watch.refresh()
 
 
