@@ -16,7 +16,7 @@ from runguard_core.stores.postgres import PostgresStore, migrate
 from runguard_core.stores.postgres._address import parse_address
 from runguard_core.stores.postgres._errors import explained
 from runguard_core.stores.postgres._schema import SCHEMA_VERSION
-from runguard_core.testing._ledger_values import DAY, LATER, a_call, holds
+from runguard_core.testing._ledger_values import DAY, LATER, a_call, a_settlement, an_event, holds
 from tests.servers import PostgresServer
 
 
@@ -55,7 +55,8 @@ def test_a_newer_ledger_is_shared_when_it_says_so_and_refused_when_not(
 def test_an_older_ledger_is_migrated_by_the_command_only(store: PostgresStore, ledger_url: str, root: Any, schema: str) -> None:
     """And the sentence names the command; afterwards everything is there."""
     store.reserve(a_call(), holds(3), expires_at=LATER, owner="t")
-    root.execute(f"DROP FUNCTION {schema}.verify()")  # what the last file makes
+    for name in ("ship", "copy_calls", "copy_lines"):  # what the last file makes
+        root.execute(f"DROP FUNCTION {schema}.{name}")
     stamp(root, schema, schema=SCHEMA_VERSION - 1)
     with pytest.raises(StoreSchemaError, match=rf"version {SCHEMA_VERSION - 1}.*runguard ledger migrate --store"):
         PostgresStore(ledger_url)
@@ -94,7 +95,17 @@ def test_missing_rights_are_named_with_who_may_grant_them(root: Any, postgres_ur
         PostgresStore(ledger_url).close()
         with pytest.raises(StoreUnavailableError, match=r"permission denied.*grant it"):
             PostgresStore(guest)
+        place = ledger_url.rpartition("=")[2]
+        root.execute(f"GRANT USAGE ON SCHEMA {place} TO guest")
+        root.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {place} TO guest")
+        granted, call = PostgresStore(guest), a_call()  # as docs/stores-postgres.md says
+        granted.reserve(call, holds(1), expires_at=LATER, owner="t", events=[an_event()])
+        granted.post(call.id, a_settlement(1))
+        granted._ask("SELECT gather_totals(1)")
+        assert granted.verify() == ()
+        granted.close()
     finally:
+        root.execute("DROP OWNED BY guest")
         root.execute("DROP ROLE guest")
 
 
