@@ -153,26 +153,49 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
     assert same(fleet, ledger)
 
 
-def test_an_older_parcel_that_comes_after_a_newer_one_changes_nothing(local: Any, fleet: FleetStore) -> None:
-    """Two shippers at once: one read the ledger before a correction, and comes last."""
-    ledger = local("one")
-    call_id = spend(ledger, 9)
-    older: list[Parcel] = []
+def parcels_of(ledger: Any) -> list[Parcel]:
+    """What shipping a ledger for the first time would send."""
+    found: list[Parcel] = []
 
     class Keeping:
         def sources(self) -> tuple[()]:
             return ()
 
         def receive(self, parcel: Parcel) -> int:
-            older.append(parcel)
+            found.append(parcel)
             return 0
 
     ship(ledger, ledger.ledger_id(), Keeping(), host="h", at=AT)  # type: ignore[arg-type]  # what shipping asks of it
+    return found
+
+
+def test_an_older_parcel_that_comes_after_a_newer_one_changes_nothing(local: Any, fleet: FleetStore) -> None:
+    """Two shippers at once: one read the ledger before a correction, and comes last."""
+    ledger = local("one")
+    call_id = spend(ledger, 9)
+    older = parcels_of(ledger)
     ledger.adjust(call_id, a_settlement(2), "invoice")
     send(ledger, fleet)
     for parcel in older:
-        fleet.receive(parcel)
+        assert fleet.receive(parcel) == 0
     assert same(fleet, ledger)
+
+
+def test_a_call_that_is_known_as_it_is_later_stays_so_beside_one_that_is_new(local: Any, postgres_url: str) -> None:
+    """A parcel of both: the one is passed over, the other is taken in."""
+    ledger = local("one")
+    corrected = spend(ledger, 9)
+    (older,) = parcels_of(ledger)
+    ledger.adjust(corrected, a_settlement(2), "invoice")
+    with own_schema(postgres_url) as url:
+        fleet = open_fleet(url)
+        send(ledger, fleet)
+        spend(ledger, 4)
+        (newer,) = parcels_of(ledger)
+        mixed = replace(newer, calls=[*older.calls, newer.calls[1]], lines={**newer.lines, **older.lines})
+        assert fleet.receive(mixed) == 2
+        assert same(fleet, ledger)
+        fleet.close()
 
 
 def test_merging_into_a_ledger_that_spends_itself_keeps_both(local: Any, fleet: FleetStore) -> None:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from runguard_core.errors import StoreUnavailableError
-from runguard_core.ledger import Balance, CallState, EntryKind, Reserved
+from runguard_core.ledger import Balance, CallRecord, CallState, EntryKind, Reserved
 from runguard_core.stores.postgres import PostgresStore
 from runguard_core.testing._ledger_values import DAY, LATER, a_call, a_settlement, holds
 from tests.servers import PostgresServer
@@ -36,19 +36,27 @@ def test_a_reply_that_is_lost_after_the_commit_applies_the_verb_once(proxied: tu
     proxy, url = proxied
     store, call, gone = PostgresStore(url), a_call(), a_call()
     store.reserve(gone, holds(3), expires_at=LATER, owner="t")
-    verbs: list[Callable[[], Any]] = [
-        lambda: store.reserve(call, holds(10), expires_at=LATER, owner="t"),
-        lambda: store.post(call.id, a_settlement(7)),
-        lambda: store.adjust(call.id, a_settlement(5), "invoice"),
-        lambda: store.void(gone.id, a_settlement(0)),
-    ]
-    for verb in verbs:
+
+    def each(reserved: CallRecord, voided: CallRecord) -> list[Callable[[], Any]]:
+        return [
+            lambda: store.reserve(reserved, holds(10), expires_at=LATER, owner="t"),
+            lambda: store.post(reserved.id, a_settlement(7)),
+            lambda: store.adjust(reserved.id, a_settlement(5), "invoice"),
+            lambda: store.void(voided.id, a_settlement(0)),
+        ]
+
+    for at, verb in enumerate(each(call, gone)):
+        # the statement is prepared on this connection first: what is lost is the answer to the verb itself
+        other, unsent = a_call(), a_call()
+        store.reserve(unsent, [], expires_at=LATER, owner="t")
+        for before in each(other, unsent):
+            before()
         proxy.lose_reply()
         verb()
-    assert proxy.lost_count == len(verbs)
+        assert proxy.lost_count == at + 1
     assert [entry.kind for entry in store.entries(call.id)] == [EntryKind.PENDING, EntryKind.POST, EntryKind.ADJUST]
     assert [entry.kind for entry in store.entries(gone.id)] == [EntryKind.PENDING, EntryKind.VOID]
-    assert store.balances([DAY.key])[DAY.key] == Balance(5)
+    assert store.balances([DAY.key])[DAY.key] == Balance(5 * 5)
     assert store.verify() == ()
     store.close()
 
