@@ -137,7 +137,7 @@ BUGS: tuple[Bug, ...] = (
         "equivalent: verbs that the book has already are passed over, by the id of their call", None),
     Bug("others expire the calls of owners that live", _sqlite_pen,
         "AND process NOT IN (SELECT id FROM lease_owner) ", "",
-        "the owner's own post contradicts it", 20, 50),
+        "equivalent to what is seen: the owner's own end corrects what others assumed; tests of the backend have it", None),
     Bug("an owner retires without telling the last", _leases,
         "                self.flush()\n                if self.holdings is holdings:\n                    self.backend.recover",
         "                if self.holdings is holdings:\n                    self.backend.recover",

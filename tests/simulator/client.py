@@ -54,6 +54,7 @@ class Client:
         flying: calls that were sent and have not been settled, as far as it knows.
         heard: what was acknowledged: the amount posted for a call.
         unsure: a reserve whose answer was an error: it may have been applied; given_up: of those it will say no more than that.
+        was_alone: no other process has lived since it was started.
     """
 
     life: Life
@@ -66,6 +67,7 @@ class Client:
     unsure: list[tuple[CallRecord, tuple[Hold, ...]]] = field(default_factory=list)
     given_up: set[str] = field(default_factory=set)
     call_count: int = 0
+    was_alone: bool = False
 
     @property
     def owner(self) -> str:

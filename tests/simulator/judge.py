@@ -72,7 +72,11 @@ class Judge:
         Others may have leased more below a higher limit meanwhile; what somebody has leased below a lower one stays his.
         """
         world = self._world
-        if len(world.clients) != 1 or {owner.id for owner in self.reader.owners()} - {world.clients[0].owner}:
+        if (
+            len(world.clients) != 1
+            or not world.clients[0].was_alone
+            or {owner.id for owner in self.reader.owners()} - {world.clients[0].owner}
+        ):
             return
         balances = self.reader.balances([hold.account.key for hold in holds])
         for hold in holds:

@@ -54,7 +54,8 @@ def _try(
         if holdings is None:
             break
         wanted = holdings.wanted_back()
-        if wanted is not None or not holdings.has_room():
+        # what the book may not have heard claims what we had then: said after a new grant it would hand that back
+        if wanted is not None or holdings.has_unheard() or not holdings.has_room():
             leases.flush(wanted)
         refusal = _fetch(leases, holdings, holds, call.started_at)
         if refusal is not None:

@@ -44,6 +44,10 @@ class Holdings(Taking):
             self._cut, self.is_unsure = self._cut_all(given, reading), False
             return self._cut
 
+    def has_unheard(self) -> bool:
+        """Whether a batch was cut, and nobody knows whether the book has heard it."""
+        return self._cut is not None
+
     def _cut_some(self, most: int) -> Batch:
         some = self.waiting[:most]
         for one, pending, posted in changes(some):

@@ -20,6 +20,12 @@ class Deaf(SqliteLeases):
     """One whose answer to one verb is lost."""
 
     lost = ""
+    is_away = False
+
+    def settle(self, *values: Any, **more: Any) -> Any:
+        if self.is_away:
+            raise StoreUnavailableError("ledger", "it is away")
+        return super().settle(*values, **more)
 
     def grant(self, *values: Any, **more: Any) -> Any:
         return self._heard("grant", super().grant(*values, **more))
@@ -67,4 +73,22 @@ def test_a_call_that_others_assumed_is_corrected_by_its_end(tmp_path: Path) -> N
     assert kept is not None
     assert (kept.state.value, kept.cost_nanos) == ("posted", 12)
     assert store.verify() == ()
+    store.close()
+
+
+def test_a_batch_that_was_not_heard_is_said_before_the_next_grant(tmp_path: Path) -> None:
+    """It claims what we had then: said afterwards it would hand the new slice back while it is being spent (seed 1580)."""
+    backend = Deaf(str(tmp_path / "l.db"))
+    store = Leased(backend, str(tmp_path / "journals"), lease_after=1, background=False)
+    store.reserve(a_call("plain"), [], expires_at=LATER, owner="t")
+    store.reserve(a_call("one"), [Hold(ALL, 10, 800, 800)], expires_at=LATER, owner="t")
+    backend.is_away = True
+    with pytest.raises(StoreUnavailableError):
+        store.balances(["all"])
+    backend.is_away = False
+    store.reserve(a_call("two"), [Hold(ALL, 95, 800, 800)], expires_at=LATER, owner="t")
+    store.tick()
+    ours = store._leases.holdings
+    assert ours is not None
+    assert 0 < ours.slices["all"].free <= backend.balances(["all"])["all"].leased
     store.close()
