@@ -161,8 +161,9 @@ def open_words(path: str) -> memoryview:
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if os.fstat(descriptor).st_size < WORD_COUNT * _WORD_BYTES:
-            os.ftruncate(descriptor, WORD_COUNT * _WORD_BYTES)
+        size = os.fstat(descriptor).st_size
+        if size < WORD_COUNT * _WORD_BYTES:  # written, not only made longer: a full disk is an error here, never a signal later
+            os.pwrite(descriptor, bytes(WORD_COUNT * _WORD_BYTES - size), size)
         return memoryview(mmap.mmap(descriptor, WORD_COUNT * _WORD_BYTES)).cast("q")
     finally:
         os.close(descriptor)

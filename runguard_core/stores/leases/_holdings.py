@@ -103,6 +103,9 @@ class Holdings(Taking):
                 known = self.slices.get(key)
                 if known is not None:
                     own = batch.keep.get(key, 0) if batch.is_whole else min(known.leased, balance.leased)
+                    if own > balance.leased:  # somebody else has ended a call of ours: what it left went to the account
+                        known.free -= own - balance.leased
+                        own = balance.leased
                     known.learn(balance, own)
             self._cut = None
 

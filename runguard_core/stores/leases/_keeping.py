@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -41,7 +42,8 @@ class Keeper:
     def start(self) -> None:
         """Begin, unless it has begun."""
         if self._thread is None:
-            self._thread = self._leases.host.start(self._run)
+            with contextlib.suppress(RuntimeError):  # the interpreter is going down: whoever calls flushes
+                self._thread = self._leases.host.start(self._run)
 
     def wake(self) -> None:
         """There is work."""

@@ -97,7 +97,7 @@ class Leases:
                 if self.holdings is holdings:
                     self.backend.recover(self.owner, holdings.journal.end, (), is_lost=False, now=self.host.now())
                     holdings.journal.file.remove()
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001  a program that ends must end; everything is in the journal
                 _log.warning("RunGuard could not hand its leases back, the next process will: %s", error)
                 holdings.journal.file.close()
             self.holdings = None

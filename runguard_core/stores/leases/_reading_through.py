@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from runguard_core.errors import StoreError
 from runguard_core.ledger import (
     AccountRow,
     Balance,
@@ -25,6 +27,7 @@ from runguard_core.stores.leases._host import Host
 from runguard_core.stores.leases._leases import Leases
 from runguard_core.stores.leases._recovering import recover_the_dead
 
+_log = logging.getLogger("runguard")
 #: Readers look for dead owners at most so often.
 _LOOK_SECONDS = 1.0
 
@@ -44,7 +47,10 @@ class ReadingThrough:
         reading = self._host.monotonic()
         if reading - self._looked_at > _LOOK_SECONDS:
             self._looked_at = reading
-            recover_the_dead(leases)
+            try:
+                recover_the_dead(leases)
+            except StoreError as error:  # who only reads, from a full disk for example, reads what is there
+                _log.warning("RunGuard could not close the books of processes that have died: %s", error)
 
     def _ours(self, key: str) -> int:
         holdings = self._leases.holdings

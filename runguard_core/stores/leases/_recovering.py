@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runguard_core.errors import StoreError
 from runguard_core.ledger import CallRecord, LeaseVerb, Owner
 from runguard_core.stores.leases._files import Remains, Whose
 from runguard_core.stores.leases._reading import Journaled, read_journal
@@ -30,8 +30,14 @@ def recover_the_dead(leases: Leases) -> tuple[CallRecord, ...]:
         for owner in leases.backend.owners():
             if owner.id == leases.owner and leases.holdings is not None:
                 continue
-            with contextlib.suppress(OSError):  # a journal that cannot be opened now can be later
+            try:
                 found += _recover(leases, owner)
+            except StoreError:
+                raise
+            except OSError as error:  # a journal that cannot be opened now can be later
+                _log.debug("RunGuard could not open %s: %s", owner.journal, error)
+            except Exception:  # one journal that no store takes must not close the ledger to everybody
+                _log.exception("RunGuard could not close the books of %s; its journal stays: %s", owner.id, owner.journal)
         leases.recovered += found
     return found
 
