@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from runguard_core.errors import LeaseLostError, LedgerError, StoreError
+from runguard_core.errors import LeaseLostError, LedgerError
 from runguard_core.ids import new_id
 from runguard_core.ledger import CallRecord, Hold, LeaseBackend, Owner
 from runguard_core.stores.leases._happened import Batch, Happened, Seen

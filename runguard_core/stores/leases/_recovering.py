@@ -36,7 +36,7 @@ def recover_the_dead(leases: Leases) -> tuple[CallRecord, ...]:
                 raise
             except OSError as error:  # a journal that cannot be opened now can be later
                 _log.debug("RunGuard could not open %s: %s", owner.journal, error)
-            except Exception:  # one journal that no store takes must not close the ledger to everybody
+            except Exception:  # noqa: BLE001  one journal that no store takes must not close the ledger to everybody
                 _log.exception("RunGuard could not close the books of %s; its journal stays: %s", owner.id, owner.journal)
         leases.recovered += found
     return found
