@@ -88,14 +88,16 @@ class Book:
             raise self.server.unavailable("an account would hold more than 2**62", "correct the amounts")
         return word, found
 
-    def remember(self, verb: str, words: Callable[[], Sequence[object]], more_keys: Sequence[str]) -> None:
+    def remember(
+        self, verb: str, words: Callable[[], Sequence[object]], more_keys: Sequence[str], *, word_count: int = 15
+    ) -> None:
         """A verb was answered: it is said again, with these words, to a primary that may not have heard it."""
-        self.server.recent.add(Said(verb, (*self.keys.book, *more_keys), lambda: (self.epoch, *words())))
+        self.server.recent.add(Said(verb, (*self.keys.book, *more_keys), lambda: (self.epoch, *words()), word_count))
 
     def write(self, verb: str, *words: object, more_keys: Sequence[str] = ()) -> tuple[str, list[Any]]:
         """Run a verb that may be said again as it is, and remember it."""
         answer = self.run(verb, *words, more_keys=more_keys)
-        self.remember(verb, lambda: words, more_keys)
+        self.remember(verb, lambda: words, more_keys, word_count=len(words))
         return answer
 
     def line_count(self) -> int:

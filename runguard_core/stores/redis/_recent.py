@@ -19,9 +19,10 @@ from redis.exceptions import ResponseError
 from runguard_core.stores.redis._scripts import script
 from runguard_core.values import value
 
-#: How far back, in seconds and in verbs: replicas lag by milliseconds, an append-only file by two seconds.
+#: How far back: replicas lag by milliseconds, an append-only file by two seconds.
 REMEMBERED_SECONDS = 10.0
-_MOST_REMEMBERED = 5_000
+#: At most so many words of verbs, some tens of megabytes: a plain verb has about fifteen, a batch of leases as many a call.
+MOST_WORDS = 300_000
 
 
 @value()
@@ -31,6 +32,7 @@ class Said:
     verb: str
     keys: Sequence[str]
     words: Callable[[], Sequence[object]]
+    word_count: int = 15
 
 
 class Recent:
@@ -43,16 +45,19 @@ class Recent:
 
     def start_afresh(self) -> None:
         """Forget everything, the lock of a parent included."""
-        self._said: deque[tuple[float, Said]] = deque(maxlen=_MOST_REMEMBERED)
+        self._said: deque[tuple[float, Said]] = deque()
+        self._word_count = 0
         #: Held while verbs are said again; whoever connects meanwhile waits.
         self.lock = threading.RLock()
 
     def add(self, said: Said) -> None:
         """Remember a verb."""
         now = self._monotonic()
-        self._said.append((now, said))
-        while self._said and self._said[0][0] < now - REMEMBERED_SECONDS:
-            self._said.popleft()
+        with self.lock:
+            self._said.append((now, said))
+            self._word_count += said.word_count
+            while self._said[0][0] < now - REMEMBERED_SECONDS or (self._word_count > MOST_WORDS and len(self._said) > 1):
+                self._word_count -= self._said.popleft()[1].word_count
 
     def all(self) -> list[Said]:
         """Those of the last seconds, in order."""
