@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 
 from runguard_core.ids import new_id
-from runguard_core.ledger import Account, CallFilter, Hold, Reserved, Unit
-from runguard_core.stores.postgres import PostgresStore
+from runguard_core.ledger import Account, Balance, CallFilter, Hold, LeaseVerb, Reserved, ReserveVerb, SettleVerb, Unit
+from runguard_core.stores.postgres import PostgresLeases, PostgresStore
 from runguard_core.testing._ledger_values import LATER, T0, a_call, a_settlement, holds
 
 CAP = Account("cap", Unit.CALLS, "cap")
@@ -121,3 +121,21 @@ def test_a_forked_child_opens_its_own_connection(open_ledger: Callable[..., Post
     store.reserve(a_call("parent-2"), holds(1), expires_at=LATER, owner="p")
     assert {call.id for call in store.calls(CallFilter())} == {"parent-1", "parent-2", "child"}
     assert store._connections._generation == 0  # nobody's connection was lost
+
+
+def test_what_was_decided_elsewhere_is_loaded_in_one_step_once(
+    open_ledger: Callable[..., PostgresStore], ledger_url: str
+) -> None:
+    """Calls and their ends, and ends of calls that were loaded before; the same batch again changes nothing."""
+    store = PostgresLeases(ledger_url)
+    one, two = a_call(), a_call()
+    first: list[LeaseVerb] = [ReserveVerb(one, tuple(holds(10)), LATER), ReserveVerb(two, tuple(holds(10)), LATER)]
+    first.append(SettleVerb(one.id, a_settlement(7)))
+    later: list[LeaseVerb] = [SettleVerb(two.id, a_settlement(5))]
+    for batch in (first, first, later, later):
+        store.load(batch, "elsewhere")
+    assert store.balances(["day"])["day"] == Balance(12)
+    assert len(store.entries()) == 4
+    assert [row.limit for row in store.accounts()] == [100, 100, 40]
+    assert store.verify() == ()
+    store.close()
