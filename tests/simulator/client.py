@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from runguard_core.calls import Certainty, OutcomeKind
 from runguard_core.guard._time import SteadyClock
@@ -54,7 +55,6 @@ class Client:
         flying: calls that were sent and have not been settled, as far as it knows.
         heard: what was acknowledged: the amount posted for a call.
         unsure: a reserve whose answer was an error: it may have been applied; given_up: of those it will say no more than that.
-        was_alone: no other process has lived since it was started.
     """
 
     life: Life
@@ -67,7 +67,12 @@ class Client:
     unsure: list[tuple[CallRecord, tuple[Hold, ...]]] = field(default_factory=list)
     given_up: set[str] = field(default_factory=set)
     call_count: int = 0
-    was_alone: bool = False
+
+    @property
+    def holdings(self) -> Any:
+        """What it has leased now; None while it has nothing."""
+        leases = getattr(self.store, "_leases", None)
+        return None if leases is None else leases.holdings
 
     @property
     def owner(self) -> str:

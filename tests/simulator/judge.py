@@ -66,24 +66,14 @@ class Judge:
                 for hold in sent.holds:
                     self.unposted[hold.account.key] += sent.overrun
 
-    def admitted(self, holds: tuple[Hold, ...]) -> None:
-        """Just now, under these limits: what is taken by then is below each, where nobody else had a hand in it.
-
-        Others may have leased more below a higher limit meanwhile; what somebody has leased below a lower one stays his.
-        """
-        world = self._world
-        if (
-            len(world.clients) != 1
-            or not world.clients[0].was_alone
-            or {owner.id for owner in self.reader.owners()} - {world.clients[0].owner}
-        ):
+    def admitted(self, client: Client, call_id: str, holds: tuple[Hold, ...]) -> None:
+        """Just now: a call that leases have paid for was paid out of what was leased below its limit, or below a lower one."""
+        holdings = client.holdings
+        if holdings is None or call_id not in holdings.open:
             return
-        balances = self.reader.balances([hold.account.key for hold in holds])
         for hold in holds:
-            key, balance = hold.account.key, balances[hold.account.key]
-            taken = balance.posted + balance.pending + balance.leased
-            if hold.limit is not None and taken > hold.limit + self.overrun.get(key, 0) + self._charged_twice(key):
-                self.fail(f"{key}: {hold.amount} was admitted below {hold.limit}: {balance}")
+            if hold.limit is not None and holdings.slices[hold.account.key].limit > hold.limit:
+                self.fail(f"{hold.account.key}: {call_id} was admitted below {hold.limit} out of a lease below a higher limit")
 
     def refused(self, client: Client, refusal: Refusal) -> None:
         """Nothing to say: whether it was needed is looked at in the end."""

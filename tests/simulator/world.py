@@ -103,9 +103,6 @@ class World:
         """A new process; None when it died while it started."""
         machine = machine or self.chance.choice(self.machines)
         self.spawned += 1
-        was_alone = not self.clients
-        for client in self.clients:
-            client.was_alone = False
         life = Life(f"p{self.spawned}")
         life.fuse = fuse
         host = SimulatedHost(machine, life, self.while_waiting)
@@ -126,7 +123,6 @@ class World:
         running.pop()
         life.fuse = None
         made = Client(life, machine, host, SteadyClock(host), store)
-        made.was_alone = was_alone
         self.clients.append(made)
         return made
 
@@ -222,7 +218,7 @@ class World:
         elif isinstance(answer, Reserved):
             self.sent(client, call, holds)
             if answer.applied is Applied.CREATED:
-                self.judge.admitted(holds)
+                self.judge.admitted(client, call.id, holds)
         else:
             assert isinstance(answer, Refusal)
             self.judge.refused(client, answer)

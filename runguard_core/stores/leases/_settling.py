@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from runguard_core.errors import LedgerError
 from runguard_core.ids import new_id
-from runguard_core.ledger import Balance, LeaseBackend, LeaseVerb, ReserveVerb, SettleVerb
+from runguard_core.ledger import Balance, CallOrDraft, CallState, LeaseBackend, LeaseVerb, ReserveVerb, SettleVerb
 from runguard_core.stores.leases._happened import Batch
 
 _log = logging.getLogger("runguard")
@@ -54,7 +54,9 @@ def agreed(
 def _without(
     backend: LeaseBackend, verbs: Sequence[LeaseVerb], call_id: str, error: Exception, names: dict[str, str]
 ) -> list[LeaseVerb]:
-    begun = any(isinstance(verb, ReserveVerb) and verb.call.id == call_id for verb in verbs)
+    begun = [verb.call for verb in verbs if isinstance(verb, ReserveVerb) and verb.call.id == call_id]
+    if begun and _is_assumed(backend, begun[0]):
+        begun = []  # it is that very call, which somebody else has assumed
     said = [verb for verb in verbs if isinstance(verb, ReserveVerb) or verb.call_id != call_id]
     if not begun:
         if len(said) == len(verbs):
@@ -64,6 +66,11 @@ def _without(
     fresh = names[call_id] = new_id()
     _log.warning("RunGuard: %s; the call is entered under %s", error, fresh)
     return [_renamed(verb, call_id, fresh) for verb in verbs]
+
+
+def _is_assumed(backend: LeaseBackend, call: CallOrDraft) -> bool:
+    known = backend.call(call.id)
+    return known is not None and known.state is CallState.ASSUMED and known.same_request(call.record())
 
 
 def _correct(backend: LeaseBackend, ends: Sequence[SettleVerb]) -> None:
