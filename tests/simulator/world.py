@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from runguard_core.errors import LedgerError, StoreError, StoreUnavailableError
+from runguard_core.errors import LedgerError, StoreError
 from runguard_core.guard._time import SteadyClock
 from runguard_core.ledger import Account, Applied, Hold, Refusal, Reserved, Unit
 from tests.simulator.client import Client, Sent
@@ -19,39 +19,11 @@ from tests.simulator.dying import Died, Life, running
 from tests.simulator.judge import Judge
 from tests.simulator.kinds import Kind
 from tests.simulator.machine import Machine, SimulatedHost
+from tests.simulator.network import Unreliable
 
 #: So many of the last steps are shown.
 LOG_LENGTH = 40
 HOLD_TIME = timedelta(minutes=5)
-
-
-class Unreliable:
-    """A backend behind a network: it may be away, and an answer may be lost after the verb was applied."""
-
-    def __init__(self, world: World, backend: Any) -> None:
-        self._world, self._backend = world, backend
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._backend, name)
-        if not callable(found) or name == "close":
-            return found
-
-        def verb(*values: Any, **more: Any) -> Any:
-            if self._world.is_down:
-                raise StoreUnavailableError("ledger", "it is away", "wait")
-            # leases are what a power cut is tried on; a plain reserve may be lost in one, and says so
-            self._world.database.is_careful = name == "reserve"
-            is_lost = self._world.chance.random() < self._world.loss
-            try:
-                answer = found(*values, **more)
-            finally:
-                self._world.database.is_careful = False
-            if is_lost:
-                self._world.say(f"    the answer of {name} is lost")
-                raise StoreUnavailableError("ledger", "the answer was lost", "ask again")
-            return answer
-
-        return verb
 
 
 class World:
