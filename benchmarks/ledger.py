@@ -81,10 +81,10 @@ class Traffic:
         own = json.dumps(["product", [], [["session", who.session]], "USD", "session", "", ""], separators=(",", ":"))
         accounts = (Account(own, Unit.USD, f"session {who.session}"), shared)
         model = MODELS[number % len(MODELS)]
-        return [self._call(who, accounts, at + timedelta(seconds=7 * turn), model, turn, day) for turn in range(CALLS_A_SESSION)]
+        return [self._call(who, accounts, at + timedelta(seconds=7 * turn), model, turn) for turn in range(CALLS_A_SESSION)]
 
     def _call(
-        self, who: Attribution, accounts: tuple[Account, ...], at: datetime, model: str, turn: int, day: str
+        self, who: Attribution, accounts: tuple[Account, ...], at: datetime, model: str, turn: int
     ) -> tuple[ReserveVerb, SettleVerb]:
         dice, is_tool = self._dice, turn % 2
         self._next += 1
@@ -117,7 +117,7 @@ class Traffic:
         ended = at + timedelta(seconds=seconds)
         amounts = {account.key: cost for account in accounts}
         settlement = SettlementDraft(ended, outcome, amounts, cost, Certainty.EXACT, usage, seconds)
-        self._count(who.feature or "", "" if is_tool else model, str(call) if is_tool else "", day, cost)
+        self._count(who.feature or "", "" if is_tool else model, str(call) if is_tool else "", f"{at:%Y-%m-%d}", cost)
         holds = tuple([Hold(account, quote, 10**12, 10**12) for account in accounts])
         return ReserveVerb(draft, holds, ended + timedelta(minutes=10)), SettleVerb(call_id, settlement)
 
