@@ -15,6 +15,7 @@ import os
 import platform
 import random
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -167,6 +168,15 @@ def differences(report: dict[str, Any], truth: dict[str, dict[str, list[int]]]) 
     return wrong
 
 
+def largest(store: SqliteStore, calls: int) -> dict[str, float] | None:
+    """Bytes a call of the six largest tables and indexes; None where SQLite was built without `dbstat`."""
+    sql = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC LIMIT 6"
+    try:
+        return {name: round(size / calls, 1) for name, size in store._connections.get().execute(sql)}
+    except sqlite3.OperationalError:
+        return None
+
+
 def measure(path: Path, calls: int, *, verify: bool) -> dict[str, Any]:
     """One ledger from its first call to its report."""
     traffic, store = Traffic(calls), SqliteStore(str(path))
@@ -190,7 +200,7 @@ def measure(path: Path, calls: int, *, verify: bool) -> dict[str, Any]:
         "calls_per_cpu_second": round(traffic.call_count / written["cpu_seconds"]),
         "write_seconds": round(written["seconds"], 1), "checkpoint_seconds": round(checkpoint, 1),
         "worst_batch_seconds": round(written["worst_batch_seconds"], 2), "calls_a_batch": BATCH_SESSIONS * CALLS_A_SESSION,
-        "bytes_per_call": round(size / traffic.call_count, 1),
+        "bytes_per_call": round(size / traffic.call_count, 1), "bytes_per_call_by_table": largest(store, traffic.call_count),
         "report_seconds": {name: round(seconds, 2) for name, seconds in reported.items()},
         "latest_sessions_seconds": round(listed, 3), "latest_sessions": len(sessions),
         "sums_that_differ_from_the_truth": wrong,
