@@ -55,10 +55,16 @@ def test_nothing_that_was_said_is_written_anywhere(
     guard.flush()
     assert len(guard.store.calls(CallFilter())) >= 4
     while_open = search(folder)
+    check_modes(folder)
     guard.close()
     assert (while_open, search(folder)) == ([], [])
     said = " ".join([caplog.text, *(repr(event) for event in heard)])
     assert [text for text in PLANTED if text in said] == []
+    check_modes(folder)
+
+
+def check_modes(folder: Path) -> None:
+    """Everything is the user's alone."""
     for file in folder.rglob("*"):
         assert stat.S_IMODE(file.stat().st_mode) == (0o700 if file.is_dir() else 0o600), file
 
