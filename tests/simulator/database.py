@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from runguard_core.stores import _sqlite_connection
+from runguard_core.stores import _sqlite_connection, _sqlite_gate
 from runguard_core.stores.leases import _leases, _settling
 from tests.simulator.dying import Life, running, touch
 
@@ -134,7 +134,7 @@ def opened_by(database: Database) -> Iterator[None]:
     """The production code opens and locks through this database; its ids are the same in every run, its batches small."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_sqlite_connection, "sqlite3", _standing_in(sqlite3, connect=database.connect))
-        patch.setattr(_sqlite_connection, "fcntl", _standing_in(fcntl, flock=database.flock))
+        patch.setattr(_sqlite_gate, "fcntl", _standing_in(fcntl, flock=database.flock))
         numbers = itertools.count(1)
         for module in (_leases, _settling):
             patch.setattr(module, "new_id", lambda: f"{next(numbers):06}")
