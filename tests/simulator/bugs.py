@@ -45,11 +45,11 @@ BUGS: tuple[Bug, ...] = (
         "cannot be seen here: only another thread's call can come between the flush and the new segment", None),
     Bug("the checksum of a record is not looked at", _segments,
         "len(payload) < size or _crc(payload, (at + shift) & _MASK) != checksum", "len(payload) < size",
-        "half a record ends the reading as nonsense, and the whole lease is charged"),
+        "half a record ends the reading as nonsense, and the whole lease is charged", 80),
     Bug("records of an earlier segment are taken for new ones", _segments,
         "len(payload) < size or _crc(payload, (at + shift) & _MASK) != checksum",
         "len(payload) < size or checksum == 0",
-        "what stands behind the last record is read as if it had happened"),
+        "what stands behind the last record is read as if it had happened", 80),
     # -- spending
     Bug("a post gives back all that was set aside", _taking,
         "one.free += held - actual", "one.free += held",
