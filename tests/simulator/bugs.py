@@ -119,7 +119,7 @@ BUGS: tuple[Bug, ...] = (
         "power fails: what was spent and not flushed was never counted"),
     Bug("the boot of the machine is not looked at", _recovering,
         "if owner.boot_id != host.boot_id():", "if False:",
-        "power fails: what is left of a journal is taken for all of it", 20, 170),
+        "power fails: what is left of a journal is taken for all of it"),
     Bug("a live owner is recovered", _recovering,
         "remains is not Whose.HELD and is_late else ()", "True else ()",
         "it goes on spending what was charged or handed back"),
