@@ -1,7 +1,7 @@
 """Ten million calls in a ledger: how fast they are written, how many bytes each takes, how long `runguard report` takes.
 
 Calls come as a process with leases hands them over: reserve and settle verbs in the order in which they happened, in batches, one
-transaction each (`SqliteStore.load`, the path on which leases are settled, without a limit being asked). Twenty calls a session,
+transaction each (`load`, the path on which leases are settled, without a limit being asked). Twenty calls a session,
 model and tool calls in turn, two budgets (session and feature-day), prompts of four parts, ids of providers, keyed digests:
 what a guard writes. Making the verbs is not counted, writing them is. Afterwards the report is asked for as a program of its
 own, and every sum in it is compared with what the generator knows. `--verify` recomputes the whole book as well.
@@ -24,8 +24,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from _servers import fresh, started
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -34,6 +35,7 @@ from runguard_core.calls import Certainty, ModelCall, Outcome, PromptPart
 from runguard_core.ids import encode_id
 from runguard_core.ledger import Account, CallDraft, CallFilter, Hold, LeaseVerb, ReserveVerb, SettlementDraft, SettleVerb, Unit
 from runguard_core.stores import SqliteStore
+from runguard_core.stores.postgres import PostgresLeases
 from runguard_core.usage import Usage
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -131,7 +133,7 @@ class Traffic:
                 sums[2] += cost
 
 
-def write(store: SqliteStore, traffic: Traffic, tell: Any) -> dict[str, float]:
+def write(store: Any, traffic: Traffic, tell: Any) -> dict[str, float]:
     """Write everything; seconds on the clock and of the processor, without making the verbs."""
     wall = cpu = worst = 0.0
     done = 0
@@ -168,28 +170,67 @@ def differences(report: dict[str, Any], truth: dict[str, dict[str, list[int]]]) 
     return wrong
 
 
-def largest(store: SqliteStore, calls: int) -> dict[str, float] | None:
-    """Bytes a call of the six largest tables and indexes; None where SQLite was built without `dbstat`."""
-    sql = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC LIMIT 6"
-    try:
-        return {name: round(size / calls, 1) for name, size in store._connections.get().execute(sql)}
-    except sqlite3.OperationalError:
-        return None
+class Book(Protocol):
+    """A ledger that is written to and weighed."""
+
+    url: str
+    store: Any
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every table and index, all that was written being where it will stay."""
+        ...
 
 
-def measure(path: Path, calls: int, *, verify: bool) -> dict[str, Any]:
+class SqliteBook:
+    """A file."""
+
+    def __init__(self, folder: Path) -> None:
+        """A new one."""
+        self._path = folder / "ledger.db"
+        self.store = SqliteStore(str(self._path))
+        self.url = self.store.url
+
+    def sizes(self) -> dict[str, int]:
+        """By the pages of each, or the file as a whole where SQLite was built without `dbstat`."""
+        db = self.store._connections.get()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            found = dict(db.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name").fetchall())
+        except sqlite3.OperationalError:
+            found = {}
+        return {**found, "the rest of the file": self._path.stat().st_size - sum(found.values())}
+
+
+class PostgresBook:
+    """A schema on a server of its own, with its files on this disk and synced."""
+
+    def __init__(self) -> None:
+        """A new one."""
+        self.url = fresh(started()["postgresql"])
+        self.store = PostgresLeases(self.url)
+
+    def sizes(self) -> dict[str, int]:
+        """By what the server says of each."""
+        sql = (
+            "SELECT c.relname, pg_relation_size(c.oid) FROM pg_class c WHERE c.relkind IN ('r', 'i', 't') "
+            "AND c.relnamespace = current_schema()::regnamespace"
+        )
+        return dict(self.store._connections.run(lambda link: [(row[0], row[1]) for row in link.execute(sql).fetchall()]))
+
+
+def measure(book: Book, calls: int, *, verify: bool) -> dict[str, Any]:
     """One ledger from its first call to its report."""
-    traffic, store = Traffic(calls), SqliteStore(str(path))
+    traffic, store = Traffic(calls), book.store
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as shown:
         task = shown.add_task("calls written", total=traffic.call_count)
         written = write(store, traffic, lambda done: shown.update(task, completed=done))
     begun = time.perf_counter()
-    store._connections.get().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    checkpoint = time.perf_counter() - begun
-    size = path.stat().st_size
-    report, reported = timed_report(store.url)
+    sizes = book.sizes()
+    checkpoint, size = time.perf_counter() - begun, sum(sizes.values())
+    largest = dict(sorted(sizes.items(), key=lambda one: -one[1])[:6])
+    report, reported = timed_report(book.url)
     begun = time.perf_counter()
     sessions = store.sessions(CallFilter(limit=20))
     listed = time.perf_counter() - begun
@@ -200,7 +241,7 @@ def measure(path: Path, calls: int, *, verify: bool) -> dict[str, Any]:
         "calls_per_cpu_second": round(traffic.call_count / written["cpu_seconds"]),
         "write_seconds": round(written["seconds"], 1), "checkpoint_seconds": round(checkpoint, 1),
         "worst_batch_seconds": round(written["worst_batch_seconds"], 2), "calls_a_batch": BATCH_SESSIONS * CALLS_A_SESSION,
-        "bytes_per_call": round(size / traffic.call_count, 1), "bytes_per_call_by_table": largest(store, traffic.call_count),
+        "bytes_per_call": round(size / traffic.call_count, 1), "bytes_per_call_by_table": {name: round(bytes_ / traffic.call_count, 1) for name, bytes_ in largest.items()},
         "report_seconds": {name: round(seconds, 2) for name, seconds in reported.items()},
         "latest_sessions_seconds": round(listed, 3), "latest_sessions": len(sessions),
         "sums_that_differ_from_the_truth": wrong,
@@ -222,18 +263,16 @@ def main() -> int:
     parser.add_argument("--verify", action="store_true", help="recompute the whole book too (minutes for ten million calls)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     asked = parser.parse_args()
-    if asked.store == "postgresql":
-        print("PostgreSQL has no way to write batches without leases yet: not measured here", file=sys.stderr)
-        return 2
     with tempfile.TemporaryDirectory(dir=asked.folder, prefix="runguard-ledger-") as folder:
-        found = measure(Path(folder) / "ledger.db", asked.calls, verify=asked.verify)
+        book = SqliteBook(Path(folder)) if asked.store == "sqlite" else PostgresBook()
+        found = measure(book, asked.calls, verify=asked.verify)
     machine = {
         "cpus": os.cpu_count(),
         "load": os.getloadavg()[0],
         "system": platform.platform(),
         "python": platform.python_version(),
     }
-    found = {"store": asked.store, "path": "SqliteStore.load", **found, "machine": machine}
+    found = {"store": asked.store, "path": f"{type(book.store).__name__}.load", **found, "machine": machine}
     found["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     if asked.json:
         print(json.dumps(found))
