@@ -108,7 +108,7 @@ BUGS: tuple[Bug, ...] = (
         "equivalent: what an owner claims bounds its lease with every whole batch", None),
     Bug("a debt is claimed as if it were money", _holdings,
         "if one.free < 0:\n                batch.owed[one] = -one.free\n            elif", "if",
-        "a lease below nothing: the book refuses every later flush"),
+        "a lease below nothing: the book refuses every later flush", 20, 230),
     # -- recovery
     Bug("calls in flight are handed back at recovery", _sqlite_pen,
         "amounts = {leg.key: amount for leg, amount in zip(legs, held, strict=True)}",
