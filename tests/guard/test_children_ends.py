@@ -171,9 +171,10 @@ def test_a_child_that_is_collected_lets_its_part_expire(make_guard: Any) -> None
     def forgotten() -> None:
         parent.child("0.06 USD").__enter__()
 
-    threading.Thread(target=forgotten).start()  # its context goes with it
-    while [t for t in threading.enumerate() if t.name.startswith("Thread")]:
-        pass
+    thread = threading.Thread(target=forgotten)  # its context goes with it
+    thread.start()
+    thread.join()
+    del thread
     gc.collect()
     assert guard._engine.parts.ids() == []
     clock.advance(seconds=61)

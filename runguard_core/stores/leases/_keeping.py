@@ -149,7 +149,7 @@ class Keeper:
 
 def _is_low(one: Slice, reading: float) -> bool:
     used_now = reading - one.used_at < 4 * FLUSH_SECONDS
-    return one.limit != NEVER and used_now and one.free < one.want // 2 and reading >= one.dry_until
+    return one.limit != NEVER and used_now and one.free < one.want // 2 and reading >= max(one.dry_until, one.scarce_until)
 
 
 class _Given:

@@ -34,7 +34,8 @@ class Slice:
         word: which shared word asks for it.
         want: how much to ask for; granted_at: when it did, seconds on the stopwatch.
         used_at: when a flush last found it used.
-        calm_until: until then a refusal is believed without asking others to give back; dry_until: nothing is fetched ahead.
+        calm_until: until then a refusal is believed without asking others to give back; dry_until: nothing is fetched ahead;
+            scarce_until: others want it, so no more is asked for than a call needs.
     """
 
     account: Account
@@ -56,6 +57,7 @@ class Slice:
     used_at: float = 0.0
     calm_until: float = float("-inf")
     dry_until: float = float("-inf")
+    scarce_until: float = float("-inf")
 
     def learn(self, balance: Balance, own: int) -> None:
         """The book has spoken: its sums, and what we have done since.
@@ -74,6 +76,8 @@ class Slice:
         Args:
             reading: the stopwatch, seconds.
         """
+        if reading < self.scarce_until:
+            return amount
         lasted = reading - self.granted_at
         want = self.want
         if lasted < _SHORT_SECONDS:
