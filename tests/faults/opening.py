@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runguard_core.ledger import Store
-from runguard_core.stores import open_store
+from runguard_core.stores import SqliteStore, open_store
 from runguard_core.stores._sqlite_leasing import SqliteLeases
 from runguard_core.stores.leases import Leased
 
@@ -21,4 +21,4 @@ def opened(url: str) -> Store:
     kind, _, path = url.partition(":///")
     if kind == "leased":
         return Leased(SqliteLeases(path), f"{path}.leases", lease_after=1)
-    return open_store(url)
+    return SqliteStore(path) if kind == "sqlite" else open_store(url)

@@ -17,6 +17,7 @@ from tests.guard.spending import CENT, ONE, spend
 INTERRUPTS = 400
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an interrupt inside a finalizer
 @pytest.mark.parametrize("kind", ["memory", *FILES])
 def test_interrupts_anywhere_leave_no_lock_and_lose_no_spend(tmp_path: Path, kind: str) -> None:
     """What an interrupt leaves open expires and is charged; the next call works at once."""

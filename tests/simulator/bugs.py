@@ -68,10 +68,10 @@ BUGS: tuple[Bug, ...] = (
         "a call that was sent and never settled costs nothing"),
     # -- the flush
     Bug("the flush forgets to give back", _holdings,
-        "            one.free, one.limit = 0, NEVER\n        batch", "            pass\n        batch",
+        "            one.free, one.limit, one.scarce_until = 0, NEVER, reading + SCARCE_SECONDS\n        batch", "            pass\n        batch",
         "nothing returns while its owner lives: others are refused although money is left"),
     Bug("what is given back may still be spent", _holdings,
-        """            one.free, one.limit = 0, NEVER
+        """            one.free, one.limit, one.scarce_until = 0, NEVER, reading + SCARCE_SECONDS
         batch = Batch(self._cut_end, happened, {})
         for one in self.slices.values():
             one.cut_pending, one.cut_posted = one.pending, one.posted
@@ -119,7 +119,7 @@ BUGS: tuple[Bug, ...] = (
         "power fails: what was spent and not flushed was never counted"),
     Bug("the boot of the machine is not looked at", _recovering,
         "if owner.boot_id != host.boot_id():", "if False:",
-        "power fails: what is left of a journal is taken for all of it"),
+        "power fails: what is left of a journal is taken for all of it", 250),
     Bug("a live owner is recovered", _recovering,
         "remains is not Whose.HELD and is_late else ()", "True else ()",
         "it goes on spending what was charged or handed back"),

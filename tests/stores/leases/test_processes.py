@@ -138,6 +138,7 @@ def test_a_program_that_just_ends_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "l.db.leases").glob("*.journal")) == []
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an interrupt inside a finalizer
 def test_interrupts_at_any_statement_leave_no_lock_and_cost_nobody_too_little(tmp_path: Path) -> None:
     """Control-C hundreds of times inside the verbs: what was let through and posted is in the book, exactly or above."""
     store = leased(tmp_path)
