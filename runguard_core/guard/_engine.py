@@ -40,6 +40,8 @@ _log = logging.getLogger("runguard")
 KILL_FILE_SECONDS = 0.05
 #: A hold is renewed for so many of its lifetimes; a call that is longer in flight has been forgotten by its caller.
 _MAX_RENEWALS = 6
+#: So many accounts with thresholds are remembered; then all are forgotten, which at worst leaves a jump unannounced.
+_MOST_SEEN = 20_000
 
 
 class Engine:
@@ -72,6 +74,7 @@ class Engine:
         self.parts = Parts()
         self.latches: breaker.Latches = {}  # as read last
         self.thresholds_said: set[tuple[str, Decimal]] = set()
+        self._seen_used: dict[str, int] = {}
         self._said_lock = threading.Lock()
         self.dispatcher = Dispatcher(listeners, beat=self.renew, beat_seconds=rules.hold_seconds / 3)
         watched = (rules.anomalies.mode or rules.mode) is not Mode.OFF
@@ -149,6 +152,15 @@ class Engine:
             else:
                 self.dispatcher.send(said)
             said = ()
+
+    def look(self, account_key: str, used: int) -> int | None:
+        """How much of an account was used when this process last looked, None at first; remembers how much is now."""
+        with self._said_lock:
+            if len(self._seen_used) >= _MOST_SEEN:
+                self._seen_used.clear()
+            before = self._seen_used.get(account_key)
+            self._seen_used[account_key] = used
+            return before
 
     def say_once(self, key: tuple[str, Decimal]) -> bool:
         """Whether this threshold of this account has not been announced by this process yet."""

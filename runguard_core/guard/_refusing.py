@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runguard_core import breaker
@@ -14,6 +15,7 @@ from runguard_core.errors import (
     RETRY_WHEN_SETTLED,
     RefusedError,
     StoppedError,
+    StoreError,
     TrippedError,
     UnknownModelError,
 )
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from runguard_core.detectors import Verdict
     from runguard_core.guard._candidate import Candidate
     from runguard_core.guard._engine import Engine
+
+#: So many of the latest events are looked through for an announcement of another process.
+_LOOKED_THROUGH = 1000
 
 
 def raise_stop(it: Candidate, error: StoppedError) -> NoReturn:
@@ -207,11 +212,22 @@ def _would_refuse(it: Candidate, claim: Claim, used: int) -> list[Event]:
 
 
 def _thresholds(engine: Engine, it: Candidate, claim: Claim, used: int, before: int) -> list[Event]:
-    said = []
-    limit = claim.hold.shown_limit or 0
+    """Those that this call passes, and those that others have passed since this process looked and that nobody announced.
+
+    Who spends leases learns of others' spend now and then, so that an account may jump over a mark between two calls.
+    """
+    said: list[Event] = []
+    if not claim.budget.thresholds:
+        return said
+    limit, key = claim.hold.shown_limit or 0, claim.hold.account.key
+    seen = engine.look(key, used)
     for share in claim.budget.thresholds:
         mark = limit * share
-        if before < mark <= used and engine.say_once((claim.hold.account.key, share)):
+        is_passed = before < mark <= used
+        is_jumped = not is_passed and seen is not None and seen < mark <= used
+        if (is_passed or is_jumped) and engine.say_once((key, share)):
+            if is_jumped and _is_announced(engine, claim, share):
+                continue
             unit = claim.hold.account.unit
             message = (
                 f"budget {claim.budget.name!r} ({claim.hold.account.title}) passed {share:.0%}: "
@@ -219,9 +235,19 @@ def _thresholds(engine: Engine, it: Candidate, claim: Claim, used: int, before: 
             )
             if engine.rules.advise:
                 it.state.remember("budget", message)
-            said.append(ev.event(ev.BUDGET_THRESHOLD, ev.WARN, message, it.who, it.at, budget=claim.budget.name,
+            said.append(ev.event(ev.BUDGET_THRESHOLD, ev.WARN, message, it.who, it.at, budget=claim.budget.name, account=key,
                                  share=str(share), used=str(used), limit=str(limit), unit=unit.value))  # fmt: skip
     return said
+
+
+def _is_announced(engine: Engine, claim: Claim, share: Decimal) -> bool:
+    """Whether the ledger has the announcement from another process; a ledger that cannot be asked has not."""
+    try:
+        latest = engine.store.events(since=claim.hold.account.window_start, limit=_LOOKED_THROUGH)
+    except StoreError:
+        return False
+    wanted = (ev.BUDGET_THRESHOLD, claim.hold.account.key, str(share))
+    return any((event.kind, event.facts.get("account"), event.facts.get("share")) == wanted for event in latest)
 
 
 def overrun_event(it: Candidate, quote_nanos: int, cost_nanos: int) -> Event:
