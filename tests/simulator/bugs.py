@@ -68,10 +68,10 @@ BUGS: tuple[Bug, ...] = (
         "a call that was sent and never settled costs nothing"),
     # -- the flush
     Bug("the flush forgets to give back", _holdings,
-        "            one.free, one.limit, one.scarce_until = 0, NEVER, reading + SCARCE_SECONDS\n        batch", "            pass\n        batch",
+        "            one.free, one.limit = 0, NEVER\n        batch", "            pass\n        batch",
         "nothing returns while its owner lives: others are refused although money is left"),
     Bug("what is given back may still be spent", _holdings,
-        """            one.free, one.limit, one.scarce_until = 0, NEVER, reading + SCARCE_SECONDS
+        """            one.free, one.limit = 0, NEVER
         batch = Batch(self._cut_end, happened, {})
         for one in self.slices.values():
             one.cut_pending, one.cut_posted = one.pending, one.posted

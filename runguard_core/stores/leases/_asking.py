@@ -53,7 +53,7 @@ def _try(
         holdings = leases.holdings
         if holdings is None:
             break
-        wanted = holdings.wanted_back()
+        wanted = holdings.wanted_back(leases.host.monotonic())
         # what the book may not have heard claims what we had then: said after a new grant it would hand that back
         if wanted is not None or holdings.has_unheard() or not holdings.has_room():
             leases.flush(wanted)

@@ -11,8 +11,6 @@ from runguard_core.stores.leases._taking import Taking
 from runguard_core.stores.leases._writing import MARK
 
 _ALL = 2**62
-#: What others have asked for is not taken away from them again for so long.
-SCARCE_SECONDS = 1.0
 
 
 class Holdings(Taking):
@@ -66,7 +64,7 @@ class Holdings(Taking):
             for one in it.touched:
                 one.used_at = reading
         for one in given:
-            one.free, one.limit, one.scarce_until = 0, NEVER, reading + SCARCE_SECONDS
+            one.free, one.limit = 0, NEVER
         batch = Batch(self._cut_end, happened, {})
         for one in self.slices.values():
             one.cut_pending, one.cut_posted = one.pending, one.posted

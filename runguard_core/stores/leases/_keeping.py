@@ -156,7 +156,7 @@ class _Given:
     """What is handed back in a round: what others have asked for, and what is idle."""
 
     def __init__(self, holdings: Holdings, reading: float) -> None:
-        self._asked, self._reading = holdings.wanted_back(), reading
+        self._asked, self._reading = holdings.wanted_back(reading), reading
 
     def __call__(self, one: Slice) -> bool:
         asked = self._asked is not None and self._asked(one)

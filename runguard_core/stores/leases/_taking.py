@@ -34,6 +34,8 @@ from runguard_core.stores.leases._writing import ASSUME, VOID, Names, record, re
 _CREATED = Applied.CREATED
 #: So many verbs may wait for a flush; then whoever comes next flushes first.
 MOST_WAITING = 8_192
+#: What others have asked for is not taken away from them again for so long.
+SCARCE_SECONDS = 1.0
 _NO_DEADLINE = datetime.max.replace(tzinfo=UTC)
 
 
@@ -238,12 +240,19 @@ class Taking:
             self._earliest = min([it.expires_at for it in self.open.values()], default=_NO_DEADLINE)
         return found
 
-    def wanted_back(self) -> Callable[[Slice], bool] | None:
-        """Which slices others have asked for since the last time; None when nobody has."""
+    def wanted_back(self, reading: float) -> Callable[[Slice], bool] | None:
+        """Which slices others have asked for since the last time; None when nobody has. No more of them is taken than calls need.
+
+        Args:
+            reading: the stopwatch, seconds.
+        """
         if self._words[0] == self._heard:
             return None
         self._heard, before = self._words[0], self._heard_words
         now = self._heard_words = self._words.tolist()
+        for one in tuple(self.slices.values()):
+            if before[one.word] != now[one.word]:
+                one.scarce_until = reading + SCARCE_SECONDS
         return lambda one: before[one.word] != now[one.word]
 
     def ask_back(self, one: Slice) -> None:

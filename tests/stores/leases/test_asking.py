@@ -203,6 +203,19 @@ def test_a_slice_is_filled_before_a_call_has_to_wait_for_it(tmp_path: Path, monk
     store.close()
 
 
+def test_after_a_pause_a_process_takes_more_than_one_call_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gave back what it did not use; nobody had asked for it."""
+    host = StillHost()
+    store = leased(tmp_path, host=host)
+    spend(store, 1, 10**6)
+    host.reading += 2.1
+    store.tick()
+    asked = grants_of(store, monkeypatch)
+    spend(store, 1, 10**6)
+    assert [wants[0][2] for wants in asked] == [32]
+    store.close()
+
+
 def test_what_is_idle_goes_back_and_is_forgotten(tmp_path: Path) -> None:
     """After two seconds without a call; the account's open call keeps it known."""
     host = StillHost()
