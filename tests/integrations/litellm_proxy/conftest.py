@@ -23,7 +23,7 @@ from runguard_core.testing import FakeProvider, Reply, Request
 KEY = "sk-runguard-test-0123456789abcdef"
 POLICY = """
 app = "gateway"
-store = "sqlite:///{ledger}"
+store = "sqlite:///{ledger}?leases=off"  # what the proxy has done is read at once, from another process
 [[budgets]]
 name = "session"
 limit = "2 calls"

@@ -12,7 +12,7 @@ from runguard_core.ids import new_id
 from runguard_core.ledger import Balance, Hold, Reserved, Store
 from runguard_core.stores import open_store
 from runguard_core.stores.leases import Leased
-from runguard_core.stores.redis import RedisLeases, RedisStore
+from runguard_core.stores.redis import RedisLeases
 from runguard_core.testing._contract import StoreContract
 from runguard_core.testing._ledger_values import DAY, LATER, a_call, a_settlement
 
@@ -46,7 +46,7 @@ def test_a_url_gives_leases_unless_it_says_off(valkey_url: str) -> None:
     """And one that means nothing is named."""
     tenant = new_id()
     with_leases, without = open_store(f"{valkey_url}?tenant={tenant}"), open_store(f"{valkey_url}?tenant={tenant}&leases=off")
-    assert (type(with_leases), type(without)) == (Leased, RedisStore)
+    assert (type(with_leases), type(without)) == (Leased, RedisLeases)
     for number in range(60):
         call = a_call(f"id{number}")
         assert isinstance(with_leases.reserve(call, [Hold(DAY, 1, 100)], expires_at=LATER, owner="t"), Reserved)
