@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from runguard_core import CallFilter, Guard, ToolCall, Usage, load_policy
+from runguard_core import CallFilter, EventFilter, Guard, ToolCall, Usage, load_policy
 from runguard_core.replay import incident_json, parse_run, play, recordings_of
 
 folder = Path(tempfile.mkdtemp())
@@ -25,9 +25,9 @@ with guard.session("s-42", user="ann@example.com"):
         turn("refund policy", "no such page")
 
 # 2. The run leaves the ledger as digests, sizes and costs (on the command line: runguard incident s-42 -o incident.jsonl).
-[recording] = recordings_of(guard.store.calls(CallFilter(session="s-42")), guard.store.events(session="s-42"))
+[recording] = recordings_of(guard.store.calls(CallFilter(session="s-42")), guard.store.events(EventFilter(session="s-42")))
 file = folder / "incident.jsonl"
-file.write_text(json.dumps(incident_json(recording, guard.store.events(session="s-42"), guard.fingerprint)))
+file.write_text(json.dumps(incident_json(recording, guard.store.events(EventFilter(session="s-42")), guard.fingerprint)))
 assert not any(secret in file.read_text() for secret in ("refund", "ann@example.com", "s-42"))
 guard.close()
 

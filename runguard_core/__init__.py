@@ -21,7 +21,7 @@ from runguard_core.errors import (
 )
 from runguard_core.guard import AnomalyRules, BudgetExceeded, Child, Guard, Reservation, Session, current_session
 from runguard_core.hooking import CallNode, CallTree, Hook, OpenCall, OpenCalls, StopSignal, Wraps, inside, on_import, safely
-from runguard_core.ledger import CallFilter, CallRecord, Event, Store
+from runguard_core.ledger import CallFilter, CallRecord, Event, EventFilter, Store
 from runguard_core.stores import open_store
 from runguard_core.usage import Usage
 from runguard_core.wire import Messages, Prompt, read_answer, read_chunks, read_error, read_prompt, read_size, read_usage
@@ -42,6 +42,7 @@ __all__ = [
     "Clock",
     "Detector",
     "Event",
+    "EventFilter",
     "Guard",
     "History",
     "Hook",

@@ -17,7 +17,7 @@ from runguard_core.cli._reading import since_of
 from runguard_core.cli._tables import Column, figure, name, print_table
 from runguard_core.cli._text import shown
 from runguard_core.guard import anomaly_event, label_event
-from runguard_core.ledger import CallFilter, CallRecord, Store
+from runguard_core.ledger import CallFilter, CallRecord, EventFilter, Store
 from runguard_core.policy import Policy
 from runguard_core.reports import EpisodeRow, day_of, episode_json, episode_rows, feature_days
 
@@ -105,7 +105,7 @@ def _rows(
     start = None if since is None else since - _HISTORY
     calls = opened.calls(CallFilter(app=named, since=start))
     rules = loaded.rules
-    rows = episode_rows(named, calls, opened.events(since=start), rules.anomalies.watch, zone=rules.zone, now=now)
+    rows = episode_rows(named, calls, opened.events(EventFilter(since=start)), rules.anomalies.watch, zone=rules.zone, now=now)
     if since is not None:
         rows = [row for row in rows if (row.filed.episode.ended_at or now.timestamp()) >= since.timestamp()]
     return rows, calls

@@ -17,7 +17,7 @@ from runguard_core.cli._app import Exit, fail
 from runguard_core.errors import StoppedError
 from runguard_core.guard import Guard
 from runguard_core.ids import new_id
-from runguard_core.ledger import CallFilter
+from runguard_core.ledger import CallFilter, EventFilter
 from runguard_core.money import format_usd
 from runguard_core.prices import PriceBook, PriceOverride
 from runguard_core.reports import explain
@@ -50,7 +50,7 @@ def run_demo(console: Console) -> int:
     console.rule("4. Where the looping session's money went", align="left")
     session = f"looping-{run}"
     calls = guard.store.calls(CallFilter(app=_APP, session=session))
-    render.print_explained(console, explain(session, calls, guard.store.events(session=session)))
+    render.print_explained(console, explain(session, calls, guard.store.events(EventFilter(session=session))))
     path = guard.store.url
     guard.close()
     console.rule("5. The ledger", align="left")

@@ -34,6 +34,7 @@ from runguard_core.ledger import (
     AccountRow,
     CallFilter,
     CallRecord,
+    EventFilter,
     LatchState,
     Store,
     Unit,
@@ -119,7 +120,7 @@ def explain_command(
             if not latest:
                 raise fail(f"no call has been made yet in {opened.url}", Exit.FOUND_WRONG)
             session = latest[0].attribution.session or latest[0].attribution.run or ""
-        calls, events = opened.calls(CallFilter(app=app_name, session=session)), opened.events(session=session)
+        calls, events = opened.calls(CallFilter(app=app_name, session=session)), opened.events(EventFilter(session=session))
         if not calls:  # a run of no session is listed under its own id
             calls = opened.calls(CallFilter(app=app_name, run=session))
             events = tuple(event for event in opened.events() if event.run == session)

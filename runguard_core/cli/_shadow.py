@@ -13,7 +13,7 @@ from runguard_core.cli import _render as render
 from runguard_core.cli._app import AppOption, JsonOption, PolicyOption, StoreOption, app, ledger, out, show
 from runguard_core.cli._reading import SinceOption, since_of
 from runguard_core.cli._text import shown
-from runguard_core.ledger import CallFilter
+from runguard_core.ledger import CallFilter, EventFilter
 from runguard_core.money import format_usd
 from runguard_core.reports import Grade, Sign, grade, grade_json
 
@@ -36,7 +36,7 @@ def shadow_command(
     """
     with ledger(store, app_name, policy) as (opened, _):
         start = since_of(since)
-        events = [event for event in opened.events(since=start) if app_name in {None, event.app}]
+        events = opened.events(EventFilter(app=app_name, since=start))
         rows = grade(opened.calls(CallFilter(app=app_name, since=start)), events)
         document = {"ledger": opened.url, "rules": [grade_json(row) for row in rows]}
         show(as_json, document, lambda: print_grades(out, rows, runs))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from runguard_core.ledger import AccountRow, CallRecord, Entry, EntryKind, Event, FleetStore, Parcel, Source, Store
+from runguard_core.ledger import AccountRow, CallRecord, Entry, EntryKind, Event, EventFilter, FleetStore, Parcel, Source, Store
 
 #: Calls in one parcel.
 _PARCEL_CALLS = 500
@@ -43,7 +43,7 @@ def ship(ledger: Store, ledger_id: str, into: FleetStore, *, host: str, at: date
     before = next((source for source in into.sources() if source.ledger == ledger_id), None)
     source = Source(ledger=ledger_id, host=host, place=ledger.url, line=before.line if before else 0, shipped_at=at)
     since = before.shipped_at - _EVENTS_AGAIN if before else None
-    lines, events = ledger.entries(), ledger.events(since=since)
+    lines, events = ledger.entries(), ledger.events(EventFilter(since=since))
     changed = list(dict.fromkeys(line.call_id for line in lines if line.sequence > source.line))
     line_count = 0
     for done, parcel in _parcels(ledger, source, lines, changed, events):

@@ -16,6 +16,7 @@ from runguard_core.errors import StoreError
 from runguard_core.guard._anomaly_events import FiledEpisode, anomaly_event, file_event
 from runguard_core.guard._anomaly_history import LedgerTail
 from runguard_core.guard._anomaly_tripping import trip_for, trips
+from runguard_core.ledger import EventFilter
 
 if TYPE_CHECKING:
     from runguard_core.guard._engine import Engine
@@ -176,9 +177,7 @@ class Lookout:
         """What has been announced, and what people have said of it."""
         since = self._events_from or now - _EVENTS_AGE
         self._events_from = now - _EVENTS_OVERLAP
-        for event in self._engine.store.events(since=since):
-            if event.app != self._app:
-                continue
+        for event in self._engine.store.events(EventFilter(app=self._app, since=since)):
             filed = file_event(self._filed, event)
             if filed is not None:
                 self._said.add(event.id)

@@ -19,7 +19,7 @@ from runguard_core.errors import (
     TrippedError,
     UnknownModelError,
 )
-from runguard_core.ledger import Balance, Event, Hold, Latch, Refusal, Reserved, Unit
+from runguard_core.ledger import Balance, Event, EventFilter, Hold, Latch, Refusal, Reserved, Unit
 from runguard_core.money import format_usd
 
 if TYPE_CHECKING:
@@ -243,7 +243,8 @@ def _thresholds(engine: Engine, it: Candidate, claim: Claim, used: int, before: 
 def _is_announced(engine: Engine, claim: Claim, share: Decimal) -> bool:
     """Whether the ledger has the announcement from another process; a ledger that cannot be asked has not."""
     try:
-        latest = engine.store.events(since=claim.hold.account.window_start, limit=_LOOKED_THROUGH)
+        since = claim.hold.account.window_start
+        latest = engine.store.events(EventFilter(kinds={ev.BUDGET_THRESHOLD}, since=since, limit=_LOOKED_THROUGH))
     except StoreError:
         return False
     wanted = (ev.BUDGET_THRESHOLD, claim.hold.account.key, str(share))

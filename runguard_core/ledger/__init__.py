@@ -5,7 +5,7 @@ from runguard_core.ledger._calls import CallRecord, CallState, Settlement
 from runguard_core.ledger._drafts import CallDraft, CallOrDraft, SettlementDraft, SettlementOrDraft
 from runguard_core.ledger._entries import Discrepancy, Entry, EntryKind, Move, Tell, fold
 from runguard_core.ledger._events import Event
-from runguard_core.ledger._filters import CallFilter
+from runguard_core.ledger._filters import ALL_EVENTS, CallFilter, EventFilter
 from runguard_core.ledger._fleet import FleetStore, Parcel, Source
 from runguard_core.ledger._latches import Latch, LatchState, LimitOverride
 from runguard_core.ledger._leasing import Granted, LeaseBackend, LeaseVerb, Owner, ReserveVerb, SettleVerb, Want
@@ -23,6 +23,7 @@ from runguard_core.ledger._totals import (
 )
 
 __all__ = [
+    "ALL_EVENTS",
     "TOTAL_FIELDS",
     "Account",
     "AccountRow",
@@ -37,6 +38,7 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Event",
+    "EventFilter",
     "FleetStore",
     "Granted",
     "Hold",

@@ -26,7 +26,7 @@ from runguard_core.ledger._calls import CallRecord
 from runguard_core.ledger._drafts import CallOrDraft, SettlementOrDraft
 from runguard_core.ledger._entries import Discrepancy, Entry, Tell
 from runguard_core.ledger._events import Event
-from runguard_core.ledger._filters import CallFilter
+from runguard_core.ledger._filters import ALL_EVENTS, CallFilter, EventFilter
 from runguard_core.ledger._latches import Latch, LimitOverride
 from runguard_core.ledger._totals import Total, TotalKey
 from runguard_core.values import value
@@ -147,12 +147,12 @@ class Store(Protocol):
         """Lines of the book in order, of one call or all."""
         ...
 
-    def announce(self, events: Sequence[Event]) -> None:
-        """Append events that speak of no entry."""
+    def announce(self, events: Sequence[Event]) -> int:
+        """Append events that speak of no entry; how many were new. One id is one event: who adds an id first has claimed it."""
         ...
 
-    def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
-        """Events in order, the latest `limit` of them."""
+    def events(self, where: EventFilter = ALL_EVENTS) -> tuple[Event, ...]:
+        """Events in the order in which they were written."""
         ...
 
     def latches(self) -> Mapping[tuple[str, str], Latch]:

@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 
 from runguard_core.errors import InvalidAmountError, StoppedError
 from runguard_core.guard import Guard, Reservation, Rules
+from runguard_core.ledger import EventFilter
 from runguard_core.money import usd_to_nanos
 from runguard_core.replay._calling import Caller
 from runguard_core.replay._dead_tail import beats_of_events, dead_tail_nanos
@@ -103,7 +104,7 @@ class _Playing:
         self._settle_until(None)
         whole = sum((self._tally(event, place) for place, event in enumerate(recording.events)), Tally())
         numbers = [event.index for event in recording.events]
-        said = heard(self._guard.store.events(session=self._caller.session), self._caller.run, self._starts, numbers)
+        said = heard(self._guard.store.events(EventFilter(session=self._caller.session)), self._caller.run, self._starts, numbers)
         for run in {self._caller.run_of(event) for event in recording.events}:
             self._guard.end_run(self._guard.rules.defaults.with_values(session=self._caller.session, run=run))
         return Played(

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from runguard_core.errors import AlreadyPostedError, AlreadyVoidedError, ConflictingEntryError
 from runguard_core.ledger import (
+    ALL_EVENTS,
     AccountRow,
     Applied,
     Balance,
@@ -20,6 +21,7 @@ from runguard_core.ledger import (
     Entry,
     EntryKind,
     Event,
+    EventFilter,
     Hold,
     Latch,
     LimitOverride,
@@ -52,7 +54,7 @@ class MemoryStore(AddsUp):
         self._earliest: datetime | None = None  # no hold is due before it, so a reserve need not look at every hold
         self._tombstones: set[str] = set()
         self._lines: list[Line | KeptCall] = []
-        self._events: list[Event] = []
+        self._events: dict[str, Event] = {}
         self._latches: dict[tuple[str, str], Latch] = {}
         self._overrides: dict[str, LimitOverride] = {}
 
@@ -90,7 +92,7 @@ class MemoryStore(AddsUp):
                 self._earliest = expires_at
             self._lines.append(known)
             if events:
-                self._events.extend(events)
+                self._say(events)
             return Reserved(_CREATED, tuple(balances))
 
     def _again(self, known: KeptCall, call: CallOrDraft, holds: Sequence[Hold]) -> Reserved:
@@ -115,7 +117,7 @@ class MemoryStore(AddsUp):
                 return Settled(Applied.EXISTS, self._balances(known))
             balances = self._settle(known, _POST, _POSTED, settlement, settlement.note or "")
             if events:
-                self._events.extend(events)
+                self._say(events)
             return Settled(Applied.LATE if was is _ASSUMED else _CREATED, balances)
 
     def _unknown(self, call_id: str) -> KeptCall:
@@ -138,7 +140,7 @@ class MemoryStore(AddsUp):
             late = known.state is CallState.ASSUMED
             nothing = replace(settlement.record(), amounts={}, cost_nanos=0)
             balances = self._settle(known, EntryKind.VOID, CallState.VOIDED, nothing, nothing.note or nothing.error or "")
-            self._events.extend(events)
+            self._say(events)
             return Settled(Applied.LATE if late else Applied.CREATED, balances)
 
     def extend(self, call_ids: Iterable[str], expires_at: datetime) -> int:
@@ -243,16 +245,22 @@ class MemoryStore(AddsUp):
             lines = [(at, line) for at, line in enumerate(self._lines, 1) if call_id in {None, call_of(line).call.id}]
             return tuple([entry_of(at, line) for at, line in lines])
 
-    def announce(self, events: Sequence[Event]) -> None:
+    def announce(self, events: Sequence[Event]) -> int:
         """See `Store.announce`."""
         with self._lock:
-            self._events.extend(events)
+            return self._say(events)
 
-    def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
+    def _say(self, events: Sequence[Event]) -> int:
+        before = len(self._events)
+        for event in events:
+            self._events.setdefault(event.id, event)
+        return len(self._events) - before
+
+    def events(self, where: EventFilter = ALL_EVENTS) -> tuple[Event, ...]:
         """See `Store.events`."""
         with self._lock:
-            found = [e for e in self._events if session in {None, e.session} and (since is None or e.at >= since)]
-        return tuple(found[-limit:] if limit else found)
+            found = [event for event in self._events.values() if where.allows(event)]
+        return tuple(found[-where.limit :] if where.limit else found)
 
     # -- the breaker's state --------------------------------------------------------------------------------------
 
@@ -266,14 +274,14 @@ class MemoryStore(AddsUp):
             known = self._latches.get(latch.scope)
             if known is None or not known.outranks(latch):
                 self._latches = {**self._latches, latch.scope: latch}
-            self._events.extend(events)
+            self._say(events)
 
     def drop_latch(self, scope_kind: str, scope_id: str, events: Sequence[Event] = ()) -> bool:
         """See `Store.drop_latch`."""
         with self._lock:
             there = (scope_kind, scope_id) in self._latches
             self._latches = {scope: latch for scope, latch in self._latches.items() if scope != (scope_kind, scope_id)}
-            self._events.extend(events)
+            self._say(events)
             return there
 
     def overrides(self) -> Mapping[str, LimitOverride]:
@@ -285,7 +293,7 @@ class MemoryStore(AddsUp):
         check_amount(override.limit)
         with self._lock:
             self._overrides = {**self._overrides, override.account_key: override}
-            self._events.extend(events)
+            self._say(events)
 
     def close(self) -> None:
         """Nothing to let go of."""

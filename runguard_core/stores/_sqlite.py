@@ -161,10 +161,11 @@ class SqliteStore(SqliteReading):
             pen.close(row, CallState.POSTED, settlement, EntryKind.ADJUST, reason)
             return Settled(Applied.CREATED, _balances(pen, row))
 
-    def announce(self, events: Sequence[Event]) -> None:
+    def announce(self, events: Sequence[Event]) -> int:
         """See `Store.announce`."""
         with self._writing() as pen:
             pen.say(events)
+        return pen.said_count
 
     # -- the breaker's state --------------------------------------------------------------------------------------
 

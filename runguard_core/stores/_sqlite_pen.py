@@ -64,6 +64,7 @@ class Pen:
         self.pending: list[tuple[Any, ...]] = []
         self.closed: list[tuple[Any, ...]] = []
         self._events: list[Event] = []
+        self.said_count = 0  # events that were new
         self._next = 0
 
     # -- asking -------------------------------------------------------------------------------------------------------
@@ -256,7 +257,7 @@ class Pen:
         self.write_calls()
         self.sums.write(self.db)
         if self._events:
-            self.db.executemany(_INSERT_EVENT, [rows.event_row(event) for event in self._events])
+            self.said_count += self.db.executemany(_INSERT_EVENT, [rows.event_row(event) for event in self._events]).rowcount
             self._events = []
         if self._next:
             self.db.execute("UPDATE meta SET value = ? WHERE key = 'lines'", (str(self._next - 1),))

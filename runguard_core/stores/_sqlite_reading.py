@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from runguard_core.ledger import (
+    ALL_EVENTS,
     AccountRow,
     Balance,
     CallFilter,
@@ -16,6 +16,7 @@ from runguard_core.ledger import (
     Discrepancy,
     Entry,
     Event,
+    EventFilter,
     Latch,
     LimitOverride,
     Tell,
@@ -85,12 +86,9 @@ class SqliteReading:
         with self._connections.snapshot() as db:
             return tuple(every_line(db, self._connections.words(), call_id))
 
-    def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
+    def events(self, where: EventFilter = ALL_EVENTS) -> tuple[Event, ...]:
         """See `Store.events`."""
-        tests = {"session = ?": session, "at >= ?": rows.micros(since)}
-        used = {test: value for test, value in tests.items() if value is not None}
-        sql = "SELECT * FROM event" + (" WHERE " + " AND ".join(used) if used else "") + " ORDER BY sequence DESC"  # noqa: S608
-        found = self._all(f"{sql} LIMIT {int(limit)}" if limit else sql, *used.values())
+        found = self._all(*_events_asked(where))
         return tuple(rows.event_of(row) for row in reversed(found))
 
     def latches(self) -> Mapping[tuple[str, str], Latch]:
@@ -138,3 +136,18 @@ def accounts_of(db: sqlite3.Connection, keys: Iterable[str]) -> Mapping[str, Bal
         row = db.execute("SELECT posted, pending, assumed, leased FROM account WHERE key = ?", (key,)).fetchone()
         found[key] = Balance(*row) if row is not None else Balance()
     return found
+
+
+def _events_asked(where: EventFilter) -> list[Any]:
+    """The statement that reads events, the latest first, and its values."""
+    kinds = None if where.kinds is None else list(where.kinds)
+    tests = {
+        "app = ?": None if where.app is None else [where.app], "session = ?": None if where.session is None else [where.session],
+        "at >= ?": None if where.since is None else [rows.micros(where.since)],
+        "at < ?": None if where.until is None else [rows.micros(where.until)],
+        f"kind IN ({', '.join('?' * len(kinds or ()))})": kinds,
+    }  # fmt: skip
+    used = {test: values for test, values in tests.items() if values is not None}
+    sql = "SELECT * FROM event" + (" WHERE " + " AND ".join(used) if used else "") + " ORDER BY sequence DESC"  # noqa: S608
+    values = [value for some in used.values() for value in some]
+    return [f"{sql} LIMIT {int(where.limit)}" if where.limit else sql, *values]

@@ -101,6 +101,7 @@ CREATE TABLE event (
   app TEXT NOT NULL, session TEXT, run TEXT, agent TEXT, feature TEXT, call_id TEXT, facts TEXT NOT NULL
 ) STRICT;
 CREATE INDEX event_session ON event (session);
+CREATE INDEX event_kind ON event (kind);
 
 CREATE TABLE latch (
   scope_kind TEXT NOT NULL, scope_id TEXT NOT NULL, state TEXT NOT NULL, rule TEXT NOT NULL, reason TEXT NOT NULL,

@@ -32,11 +32,12 @@ from runguard_core.ledger import (
     Unit,
 )
 from runguard_core.testing._contract_hostile import HostileContract
+from runguard_core.testing._events_contract import EventsContract
 from runguard_core.testing._ledger_values import DAY, LATER, SESSION, T0, TURNS, a_call, a_settlement, an_event, holds
 from runguard_core.testing._totals_contract import TotalsContract, assert_totals_are_true
 
 
-class StoreContract(TotalsContract, HostileContract):
+class StoreContract(TotalsContract, EventsContract, HostileContract):
     """What must hold for every store; see the laws in `runguard_core.ledger._store`."""
 
     @pytest.fixture(autouse=True)
@@ -255,16 +256,6 @@ class StoreContract(TotalsContract, HostileContract):
             assert store.balances([account.key])[account.key].posted == amount
             assert isinstance(self.reserve(store, a_call(), [Hold(account, 2**62 - amount + 1, 2**62)]), Refusal)
             assert isinstance(self.reserve(store, a_call(), [Hold(account, 2**62 - amount, 2**62)]), Reserved)
-
-    def test_events_come_with_what_they_speak_of(self, store: Store) -> None:
-        """Committed with the entry, read back in order, by session and time."""
-        call, one, two, three = a_call(), an_event("1"), an_event("2"), replace(an_event("3"), session="other")
-        store.reserve(call, holds(1), expires_at=LATER, owner="test", events=[one])
-        store.post(call.id, a_settlement(1), [two])
-        store.announce([three])
-        assert store.events() == (one, two, three)
-        assert store.events(session="s") == (one, two)
-        assert (store.events(limit=1), store.events(since=T0 + timedelta(seconds=1))) == ((three,), ())
 
     def test_latches_are_set_replaced_and_dropped(self, store: Store) -> None:
         """One per scope."""

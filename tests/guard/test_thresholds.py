@@ -78,7 +78,7 @@ def test_a_ledger_that_cannot_be_asked_is_no_reason_for_silence(make_guard: Any,
     said: list[str] = []
     other._engine.dispatcher.send = lambda events: said.extend(event.kind for event in events)  # type: ignore[method-assign]
 
-    def away(**_: Any) -> Any:
+    def away(*_: Any, **__: Any) -> Any:
         raise StoreUnavailableError("memory://", "away", "wait")
 
     assert spend(guard, 2) == 2

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from runguard_core import CallFilter, Guard
+from runguard_core import CallFilter, EventFilter, Guard
 from runguard_core.anomalies import spent_of
 from runguard_core.cli import _render as render
 from runguard_core.replay import recordings_of
@@ -60,7 +60,7 @@ def test_a_session_counts_its_sub_agents_and_is_not_stopped_by_them(make_guard: 
 def test_runs_of_sub_agents_hang_under_the_run_they_were_opened_in(make_guard: Any) -> None:
     """With their parts."""
     guard = told(make_guard)
-    found = explain("s", guard.store.calls(CallFilter(session="s")), guard.store.events(session="s"))
+    found = explain("s", guard.store.calls(CallFilter(session="s")), guard.store.events(EventFilter(session="s")))
     own, researcher, reader = found.runs
     assert (own.child, own.parent, own.below_nanos) == (None, None, 5 * CENTS)
     assert (researcher.child, researcher.parent, researcher.limit, researcher.nanos) == (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from runguard_core.errors import StoreError
 from runguard_core.ledger import (
+    ALL_EVENTS,
     AccountRow,
     Balance,
     CallFilter,
@@ -16,6 +16,7 @@ from runguard_core.ledger import (
     Discrepancy,
     Entry,
     Event,
+    EventFilter,
     Latch,
     LeaseBackend,
     LimitOverride,
@@ -106,15 +107,15 @@ class ReadingThrough:
         self._tell()
         return self.backend.entries(call_id)
 
-    def announce(self, events: Sequence[Event]) -> None:
+    def announce(self, events: Sequence[Event]) -> int:
         """See `Store.announce`; behind what has happened before."""
         self._leases.flush()
-        self.backend.announce(events)
+        return self.backend.announce(events)
 
-    def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
+    def events(self, where: EventFilter = ALL_EVENTS) -> tuple[Event, ...]:
         """See `Store.events`."""
         self._tell()
-        return self.backend.events(session=session, since=since, limit=limit)
+        return self.backend.events(where)
 
     # -- the breaker's state: at once, and never behind a flush ------------------------------------------------------
 

@@ -83,6 +83,7 @@ CREATE TABLE event (
 );
 CREATE INDEX event_session ON event (session) WHERE session IS NOT NULL;
 CREATE INDEX event_at ON event (at);
+CREATE INDEX event_kind ON event (kind);
 
 CREATE TABLE latch (
   scope_kind text NOT NULL, scope_id text NOT NULL, state text NOT NULL, rule text NOT NULL, reason text NOT NULL,

@@ -16,11 +16,16 @@ CREATE FUNCTION outcome(p_outcome text) RETURNS answer LANGUAGE sql IMMUTABLE AS
   SELECT p_outcome, NULL::integer, NULL::text[], NULL::bigint[], NULL::bigint[], NULL::bigint[], NULL::bigint[]
 $$;
 
-CREATE FUNCTION say(p_events jsonb) RETURNS void LANGUAGE sql AS $$
-  INSERT INTO event (id, kind, at, severity, message, app, session, run, agent, feature, call_id, facts)
-  SELECT id, kind, at, severity, message, app, session, run, agent, feature, call_id, facts
-  FROM jsonb_populate_recordset(NULL::event, p_events)
-  ON CONFLICT (id) DO NOTHING
+-- how many were new: one id is one event
+CREATE FUNCTION say(p_events jsonb) RETURNS bigint LANGUAGE sql AS $$
+  WITH said AS (
+    INSERT INTO event (id, kind, at, severity, message, app, session, run, agent, feature, call_id, facts)
+    SELECT id, kind, at, severity, message, app, session, run, agent, feature, call_id, facts
+    FROM jsonb_populate_recordset(NULL::event, p_events)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+  )
+  SELECT count(*) FROM said
 $$;
 
 CREATE FUNCTION lock_accounts(p_accounts bigint[]) RETURNS void LANGUAGE plpgsql AS $$

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from runguard_core.errors import StoreUnavailableError
 from runguard_core.ledger import (
+    ALL_EVENTS,
     AccountRow,
     Balance,
     CallFilter,
@@ -18,6 +18,7 @@ from runguard_core.ledger import (
     Entry,
     EntryKind,
     Event,
+    EventFilter,
     Latch,
     LimitOverride,
     Move,
@@ -134,10 +135,14 @@ class PostgresReading:
         keys = self._keys_of(number for row in found for number in _numbers(row))
         return tuple(_entry(row, keys) for row in found)
 
-    def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
+    def events(self, where: EventFilter = ALL_EVENTS) -> tuple[Event, ...]:
         """See `Store.events`."""
-        sql, values = _where("SELECT * FROM event", {"session = %s": session, "at >= %s": micros(since)})
-        found = self._all(_latest(f"{sql} ORDER BY sequence DESC", limit), *values)
+        tests = {
+            "app = %s": where.app, "session = %s": where.session, "at >= %s": micros(where.since), "at < %s": micros(where.until),
+            "kind = ANY (%s)": None if where.kinds is None else list(where.kinds),
+        }  # fmt: skip
+        sql, values = _where("SELECT * FROM event", tests)
+        found = self._all(_latest(f"{sql} ORDER BY sequence DESC", where.limit), *values)
         return tuple(rows.event_of(row) for row in reversed(found))
 
     def latches(self) -> Mapping[tuple[str, str], Latch]:

@@ -94,10 +94,9 @@ class PostgresStore(PostgresReading):
         document, amounts = rows.document(rows.settled_document(settled)), rows.document(dict(settled.amounts))
         return _settled(self._ask(_ADJUST, rows.fit(call_id), document, amounts, rows.fit(reason), new_id()), call_id)
 
-    def announce(self, events: Sequence[Event]) -> None:
+    def announce(self, events: Sequence[Event]) -> int:
         """See `Store.announce`."""
-        if events:
-            self._ask("SELECT say(%s::jsonb)", _events(events))
+        return int(self._ask("SELECT say(%s::jsonb)", _events(events))[0]) if events else 0
 
     # -- the breaker's state --------------------------------------------------------------------------------------
 

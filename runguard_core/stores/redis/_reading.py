@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from runguard_core.ledger import (
+    ALL_EVENTS,
     AccountRow,
     Balance,
     CallFilter,
@@ -17,6 +17,7 @@ from runguard_core.ledger import (
     Entry,
     EntryKind,
     Event,
+    EventFilter,
     Latch,
     LimitOverride,
     Move,
@@ -132,18 +133,18 @@ class RedisReading(AddsUp):
             number, line["call"], EntryKind(line["kind"]), rows.instant(line["at"]), told, int(line["cost"]), line["reason"]
         )
 
-    def events(self, *, session: str | None = None, since: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
+    def events(self, where: EventFilter = ALL_EVENTS) -> tuple[Event, ...]:
         """See `Store.events`."""
         self._book.line_count()
         server, keys = self._book.server, self._book.keys
         found: list[Event] = []
-        for ids in paging.latest_first(server, keys.events if session is None else keys.events_of(session)):
+        for ids in paging.latest_first(server, keys.events if where.session is None else keys.events_of(where.session)):
             texts = server.ask(lambda client, ids=ids: client.hmget(keys.event, ids))  # type: ignore[misc]  # asked now
-            found += [event for event in map(breaker.event_of, reversed(texts)) if since is None or event.at >= since]
-            if limit and len(found) >= limit:
+            found += [event for event in map(breaker.event_of, reversed(texts)) if where.allows(event)]
+            if where.limit and len(found) >= where.limit:
                 break
         found.reverse()
-        return tuple(found[-limit:] if limit else found)
+        return tuple(found[-where.limit :] if where.limit else found)
 
     def latches(self) -> Mapping[tuple[str, str], Latch]:
         """See `Store.latches`; no round trip: see `Watch` for how late it may be."""

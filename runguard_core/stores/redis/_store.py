@@ -121,10 +121,9 @@ class RedisStore(RedisReading):
             raise LookupError(call_id)
         return self._settled(call_id, "CREATED" if word == "EXISTS" else word, found)
 
-    def announce(self, events: Sequence[Event]) -> None:
-        """See `Store.announce`."""
-        if events:
-            self._say("announce", events)
+    def announce(self, events: Sequence[Event]) -> int:
+        """See `Store.announce`; where an answer was lost on the way, what was said before is not new."""
+        return int(self._say("announce", events)[0]) if events else 0
 
     def _settled(self, call_id: str, word: str, found: Sequence[str]) -> Settled:
         if word not in {"CREATED", "EXISTS", "LATE"}:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from runguard_core.ledger import CallFilter, CallState, Hold
+from runguard_core.ledger import CallFilter, CallState, EventFilter, Hold
 from runguard_core.stores.redis import _paging as paging
 from runguard_core.testing._ledger_values import DAY, LATER, T0, a_call, a_settlement, an_event
 from tests.stores.redis.conftest import Open
@@ -47,7 +47,7 @@ def test_events_come_in_the_order_in_which_they_were_said(valkey_url: str, opene
     for event in (*events, *events[:5]):
         store.announce([event])
     assert store.events() == tuple(events)
-    assert store.events(session="s", limit=12) == tuple(events[-12:])
+    assert store.events(EventFilter(session="s", limit=12)) == tuple(events[-12:])
 
 
 def test_the_book_is_checked_while_others_write(valkey_url: str, opened: Open) -> None:

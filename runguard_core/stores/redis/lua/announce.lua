@@ -1,4 +1,3 @@
 #!lua
 -- epoch; events
-say(ARGV[2])
-return {'DONE'}
+return {'DONE', say(ARGV[2])}

@@ -126,16 +126,20 @@ local function line(id, row, kind, at, moves, cost, reason)
   row.lines = row.lines == '' and number or row.lines .. ',' .. number
 end
 
--- events as JSON: id, text, and where in KEYS its session's list is (0: nowhere); the same id twice is one event
+-- events as JSON: id, text, and where in KEYS its session's list is (0: nowhere); the same id twice is one event; how many
+-- were new
 local function say(events)
-  if events == '' then return end
+  local count = 0
+  if events == '' then return count end
   for _, event in ipairs(cjson.decode(events)) do
     if redis.call('HSETNX', EVENT, event[1], event[2]) == 1 then
       local number = redis.call('HINCRBY', META, 'events', 1)
       redis.call('ZADD', EVENTS, number, event[1])
       if event[3] > 0 then redis.call('ZADD', KEYS[event[3]], number, event[1]) end
+      count = count + 1
     end
   end
+  return count
 end
 
 -- amounts by account: from JSON pairs of key and amount
