@@ -16,13 +16,17 @@ from pydantic import ValidationError
 from runguard_core.budgets import Budget, parse_limit
 from runguard_core.detectors import Repetition, ToolRule
 from runguard_core.errors import InvalidAmountError, PolicyError
+from runguard_core.finops import Calendar
+from runguard_core.finops.owners import Registry
 from runguard_core.guard import Guard, Rules, rules_of
 from runguard_core.ledger import Unit
 from runguard_core.money import usd_to_nanos
 from runguard_core.policy._anomalies import anomaly_rules
+from runguard_core.policy._calendar import calendar_of
 from runguard_core.policy._detectors import detectors_of
 from runguard_core.policy._layers import find_file, overriding, read_layers
 from runguard_core.policy._mistakes import first_mistake
+from runguard_core.policy._people import registry_of
 from runguard_core.policy._schema import Assume, Degraded, PolicyFile, PriceTable
 from runguard_core.policy._turn_tables import turn_detectors
 from runguard_core.prices import PriceBook, PriceOverride, flat_rates
@@ -45,6 +49,17 @@ class Policy:
     hash: str
     rules: Rules
     environments: tuple[str, ...] = ()
+
+    @property
+    def calendar(self) -> Calendar:
+        """How reviews, statements and plans count time."""
+        return calendar_of(self.content.calendar, self.rules.zone)
+
+    @property
+    def registry(self) -> Registry:
+        """Who answers for what."""
+        it = self.content
+        return registry_of(it.contacts, it.features, it.teams, it.agents, owner=it.owner, team=it.team)
 
     def guard(self, **more: Any) -> Guard:
         """A guard under this policy; `store`, `listeners`, `clock` and `on_budget_exceeded` may be given."""

@@ -6,7 +6,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from runguard_core.policy._alerts import AlertsTable
+from runguard_core.policy._billing import BillingTable
+from runguard_core.policy._calendar import CalendarTable
+from runguard_core.policy._charging import ChargebackTable
 from runguard_core.policy._detectors import DetectorsTable
+from runguard_core.policy._escalation import EscalationTable, PlannedTable
+from runguard_core.policy._keeping import PrivacyTable, RetentionTable
+from runguard_core.policy._people import AgentTable, ContactTable, FeatureTable, TeamTable
+from runguard_core.policy._plan import PlanTable
 from runguard_core.policy._table import Amount, ModeName, Table
 
 
@@ -44,13 +52,6 @@ class ToolTable(Table):
 
     repetition: Literal["loop", "poll", "observe", "exempt"] = "loop"
     price_usd: Amount | None = Field(default=None, description="price of one call")
-
-
-class AgentTable(Table):
-    """`[agents.NAME]`."""
-
-    owner: str | None = None
-    mode: ModeName | None = None
 
 
 class PriceTable(Table):
@@ -110,6 +111,18 @@ class PolicyFile(Table):
     tools: dict[str, ToolTable] = Field(default={})
     agents: dict[str, AgentTable] = Field(default={})
     prices: dict[str, PriceTable] = Field(default={})
+    calendar: CalendarTable = CalendarTable()
+    contacts: dict[str, ContactTable] = Field(default={})
+    features: dict[str, FeatureTable] = Field(default={})
+    teams: dict[str, TeamTable] = Field(default={})
+    escalation: EscalationTable = EscalationTable()
+    planned: list[PlannedTable] = Field(default=[])
+    alerts: AlertsTable = AlertsTable()
+    plan: PlanTable = PlanTable()
+    chargeback: ChargebackTable = ChargebackTable()
+    billing: BillingTable = BillingTable()
+    retention: RetentionTable = RetentionTable()
+    privacy: PrivacyTable = PrivacyTable()
 
 
 def policy_schema() -> dict[str, Any]:

@@ -134,7 +134,7 @@ def test_files_extend_each_other_and_a_locked_budget_only_shrinks(tmp_path: Path
         ('extends = "x.toml\\u0000"', "(file)", "null byte"),
         ("a = " + "[" * 3000, "(file)", "nested too deeply"),
         ("a = " + "9" * 5000, "(file)", "digits"),
-        ("foo = 1", "foo", "known: agents, anomalies, app"),
+        ("foo = 1", "foo", "known: agents, alerts, anomalies"),
         ('[[budgets]]\nname = "x"\nlimit = true', "budgets.0.limit", "expected text or a whole number or a number, got True"),
         ('[[budgets]]\nname = "x"\nlimit = "0.00000000001 USD"', "budgets.0.limit", "0.50 USD"),
         ('[[budgets]]\nname = "x"\nlimit = 1e400', "budgets.0.limit", "got inf"),

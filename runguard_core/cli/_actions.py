@@ -1,0 +1,1 @@
+"""`runguard actions`: a backlog, and what it saved."""

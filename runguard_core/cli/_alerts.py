@@ -1,0 +1,1 @@
+"""`runguard alerts`: what was sent, and what was not."""

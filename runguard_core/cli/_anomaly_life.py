@@ -1,0 +1,1 @@
+"""`runguard anomaly ack|resolve`: what became of an episode."""

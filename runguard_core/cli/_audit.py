@@ -1,0 +1,1 @@
+"""`runguard audit`: who changed what."""

@@ -1,0 +1,1 @@
+"""`runguard chargeback`: statements of a period."""

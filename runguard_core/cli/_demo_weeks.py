@@ -1,0 +1,1 @@
+"""`runguard demo --weeks`: a ledger of many weeks."""

@@ -1,0 +1,1 @@
+"""`runguard export`: tables for a warehouse."""

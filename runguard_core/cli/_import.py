@@ -1,0 +1,1 @@
+"""`runguard import`: recordings into a ledger."""

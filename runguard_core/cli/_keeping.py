@@ -1,0 +1,1 @@
+"""`runguard forget` and `runguard prune`: what is no longer kept."""

@@ -1,0 +1,1 @@
+"""`runguard owners`: who answers for what."""

@@ -1,0 +1,1 @@
+"""`runguard plan`: budgets that mean something."""

@@ -1,0 +1,1 @@
+"""`runguard reconcile`: a provider's bill beside the ledger."""

@@ -1,0 +1,1 @@
+"""`runguard review`: weekly, sprint, quarter, digest."""

@@ -1,0 +1,1 @@
+"""`runguard why`: what changed a spend."""

@@ -1,0 +1,1 @@
+"""Exports for warehouses: CSV, JSONL, Parquet, FOCUS."""

@@ -1,0 +1,1 @@
+"""Actions and wins: a backlog in the ledger, and savings measured before and after."""

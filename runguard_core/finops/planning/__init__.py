@@ -1,0 +1,1 @@
+"""Budgets that mean something: plans, reserves, limits that follow value, forecasts, proposals."""

@@ -1,0 +1,1 @@
+"""Reviews of a ledger: weekly, sprint, quarter, and a digest for each owner."""

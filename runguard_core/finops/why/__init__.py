@@ -1,0 +1,1 @@
+"""Why spend changed, and who changed what."""
