@@ -33,7 +33,7 @@ class Notice:
     """What is to be said, and to whom.
 
     Attributes:
-        about: what it is about, the same for every notice of one episode: "an-3f2c..." (the key that folds messages at a destination).
+        about: what it is about, the same for every notice of one episode ("an-3f2c..."): folds messages at a destination.
         to: a contact's key or an address. level: why this person: "owner", "deputy", "lead", "executive", "review".
         step, urgency, at: see there.
         title: one line of at most 150 characters. text: what a person needs, plain text.
