@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from runguard_core.errors import LedgerError
+from runguard_core.errors import LeaseLostError, LedgerError, StoreError
 from runguard_core.ids import new_id
 from runguard_core.ledger import Balance, CallOrDraft, CallState, LeaseBackend, LeaseVerb, ReserveVerb, SettleVerb
 from runguard_core.stores.leases._happened import Batch
+from runguard_core.stores.leases._mending import bare, mended
 
 _log = logging.getLogger("runguard")
 T = TypeVar("T")
@@ -39,16 +40,27 @@ def agreed(
     that somebody else has assumed meanwhile is said plainly first, as the correction that it is; an end that contradicts
     the one in the book is logged and left out.
 
+    What the store fails on for another reason is left out of all of them, its details first, and said once more.
+
     Args:
         names: filled in: by the id that was contradicted, the new one.
     """
+    plainer = iter((mended, bare))
     while True:
         try:
             return say(verbs)
+        except (StoreError, LeaseLostError):
+            raise
         except LedgerError as error:
             verbs = _without(backend, verbs, error.call_id, error, names)
         except KeyError as error:
             verbs = _without(backend, verbs, str(error.args[0]), error, names)
+        except Exception as error:
+            make = next(plainer, None)
+            if make is None:
+                raise
+            _log.warning("RunGuard: the store does not take what has happened (%r); it is told without what may be odd", error)
+            verbs = make(verbs)
 
 
 def _without(

@@ -91,6 +91,9 @@ class Taking:
                 or self.is_closed
             ):
                 return None
+            quote = call.quote_nanos
+            if quote is not None and (type(quote) is not int or not 0 <= quote <= MAX_AMOUNT):
+                return None
             slices, touched, amounts = self.slices, [], []
             for hold in holds:
                 one = slices.get(hold.account.key)
