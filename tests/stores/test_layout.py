@@ -271,3 +271,14 @@ def test_people_read_calls_in_plain_words(tmp_path: Path) -> None:
     assert day == ("2026-11-24", "app", "a", "m-1", 16, 32.0)
     db.close()
     store.close()
+
+
+def test_a_text_with_nul_is_whole_for_whoever_reads_the_file_with_sql(tmp_path: Path) -> None:
+    """C reads to the first NUL: what stands behind it would be kept and never shown."""
+    store = SqliteStore(str(tmp_path / "l.db"))
+    store.announce([an_event("spent\0unseen")])
+    store.close()
+    with sqlite3.connect(tmp_path / "l.db") as db:
+        [(shown,)] = db.execute("SELECT message || '!' FROM event WHERE message LIKE 'spent%unseen' AND length(message) = 12")
+    assert shown.endswith("unseen!")
+    db.close()

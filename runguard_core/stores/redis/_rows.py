@@ -44,10 +44,8 @@ def instant(value: int | str) -> datetime:
 
 
 def fit(text: str) -> str:
-    """A text that UTF-8 can hold: what programs and providers say may hold lone surrogates and NUL."""
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode("utf-8")
-    return text.replace("\0", "\ufffd") if "\0" in text else text
+    """A text that UTF-8 can hold: what programs and providers say may hold lone surrogates."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 #: ASCII and compact; one encoder, for making one costs more than using it.
