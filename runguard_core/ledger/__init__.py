@@ -8,7 +8,7 @@ from runguard_core.ledger._events import Event
 from runguard_core.ledger._filters import ALL_EVENTS, CallFilter, EventFilter
 from runguard_core.ledger._fleet import FleetStore, Parcel, Source
 from runguard_core.ledger._latches import Latch, LatchState, LimitOverride
-from runguard_core.ledger._leasing import Granted, LeaseBackend, LeaseVerb, Owner, ReserveVerb, SettleVerb, Want
+from runguard_core.ledger._leasing import Granted, Heard, LeaseBackend, LeaseVerb, Owner, ReserveVerb, SettleVerb, Want
 from runguard_core.ledger._store import Applied, Refusal, Reserved, Settled, Store
 from runguard_core.ledger._totals import (
     TOTAL_FIELDS,
@@ -41,6 +41,7 @@ __all__ = [
     "EventFilter",
     "FleetStore",
     "Granted",
+    "Heard",
     "Hold",
     "Latch",
     "LatchState",

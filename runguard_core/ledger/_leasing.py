@@ -70,6 +70,18 @@ class Granted:
 
 
 @value()
+class Heard:
+    """The book has heard a part of a journal.
+
+    By account key: the balances of the accounts touched or kept, and what the owner has now of each account it keeps. That is
+    less than it claimed where somebody else has ended a call of its own: what the call left has gone to the account.
+    """
+
+    balances: Mapping[str, Balance]
+    rests: Mapping[str, int]
+
+
+@value()
 class ReserveVerb:
     """A reserve that the owner's leases have paid for: no limit is asked again."""
 
@@ -113,8 +125,8 @@ class LeaseBackend(Store, Protocol):
 
     def settle(
         self, owner_id: str, offset: int, verbs: Sequence[LeaseVerb], *, keep: Mapping[str, int], deadline: datetime
-    ) -> Mapping[str, Balance]:
-        """Apply verbs in one step; the journal is then applied up to `offset`. Balances of the accounts touched or kept, by key.
+    ) -> Heard:
+        """Apply verbs in one step; the journal is then applied up to `offset`.
 
         A reserve takes its amounts out of the leases, as far as they go; a post gives the difference back to them (or takes it,
         above the hold), a void the whole hold. The verbs of a batch may be added up first: a lease is then what it was plus their

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from runguard_core.errors import LeaseLostError
-from runguard_core.ledger import Balance, CallRecord, EntryKind, Granted, Hold, LeaseVerb, Owner, Refusal, Want
+from runguard_core.ledger import CallRecord, EntryKind, Granted, Heard, Hold, LeaseVerb, Owner, Refusal, Want
 from runguard_core.stores import _sqlite_rows as rows
 from runguard_core.stores._laws import lease_entry_id, slice_of
 from runguard_core.stores._sqlite import SqliteStore
@@ -64,7 +64,7 @@ class SqliteLeases(SqliteStore):
 
     def settle(
         self, owner_id: str, offset: int, verbs: Sequence[LeaseVerb], *, keep: Mapping[str, int], deadline: datetime
-    ) -> Mapping[str, Balance]:
+    ) -> Heard:
         """See `LeaseBackend.settle`."""
         with self._writing() as pen:
             db = pen.db
@@ -76,7 +76,9 @@ class SqliteLeases(SqliteStore):
                 moved = (offset, rows.micros(deadline), owner_id)
                 db.execute("UPDATE lease_owner SET applied = ?, deadline = max(deadline, ?) WHERE id = ?", moved)
             pen.finish()
-            return accounts_of(db, touched)
+            held = db.execute("SELECT account_key, rest FROM lease WHERE owner_id = ?", (owner_id,)).fetchall()
+            rests = {key: rest for key, rest in held}  # noqa: C416  rows, not pairs
+            return Heard(accounts_of(db, touched), {key: rests.get(key, 0) for key in keep})
 
     def owners(self) -> tuple[Owner, ...]:
         """See `LeaseBackend.owners`."""

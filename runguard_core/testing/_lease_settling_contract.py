@@ -20,12 +20,25 @@ from runguard_core.ledger import (
     Settlement,
     SettleVerb,
 )
-from runguard_core.testing._lease_values import ALL, LeaseContractTools, leased, posting, reserving
+from runguard_core.testing._lease_values import ALL, SOON, LeaseContractTools, leased, posting, reserving
 from runguard_core.testing._ledger_values import DAY, LATER, SESSION, T0, TURNS, a_call, a_settlement, an_event
 
 
 class SettlingContract(LeaseContractTools):
     """Law 2 and 3."""
+
+    def test_what_an_owner_has_is_told_where_somebody_else_has_ended_its_call(self, backend: LeaseBackend) -> None:
+        """The rest of the call has gone to the account; to free it here too would spend it twice."""
+        self.enlisted(backend, day=40)
+        self.enlisted(backend, "two", day=40)
+        call = a_call()
+        verbs = [reserving(call, some=[Hold(DAY, 30, 100, 100)])]
+        assert backend.settle("one", 1, verbs, keep={DAY.key: 10}, deadline=SOON).rests == {DAY.key: 10}
+        backend.post(call.id, posting(call, 5).settlement)
+        heard = backend.settle("one", 2, [posting(call, 5)], keep={DAY.key: 35}, deadline=SOON)
+        assert (heard.rests, heard.balances[DAY.key]) == ({DAY.key: 10}, leased(50, 5))
+        again = backend.settle("one", 2, [posting(call, 5)], keep={DAY.key: 35}, deadline=SOON)
+        assert (again.rests, backend.verify()) == ({DAY.key: 10}, ())
 
     def test_what_is_spent_comes_out_of_the_lease(self, backend: LeaseBackend) -> None:
         """Law 2: a reserve takes its amount, a post gives the difference back, and the sum of all four stays."""

@@ -73,7 +73,7 @@ class LeaseContractTools:
         self, backend: LeaseBackend, offset: int, verbs: Sequence[LeaseVerb], owner_id: str = "one", **keep: int
     ) -> dict[str, Balance]:
         """Settle, claiming the named leases."""
-        return dict(backend.settle(owner_id, offset, verbs, keep=keep, deadline=SOON))
+        return dict(backend.settle(owner_id, offset, verbs, keep=keep, deadline=SOON).balances)
 
     def day(self, backend: LeaseBackend) -> Balance:
         """The day's balance."""

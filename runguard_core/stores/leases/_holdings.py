@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from runguard_core.ledger import Balance
+from runguard_core.ledger import Heard
 from runguard_core.stores.leases._happened import Batch, Happened, changes
 from runguard_core.stores.leases._slices import NEVER, Slice
 from runguard_core.stores.leases._taking import Taking
@@ -89,23 +89,22 @@ class Holdings(Taking):
         if midway is not None and self.open.get(midway.call.id) is midway:
             midway.ended = False
 
-    def settled(self, batch: Batch, balances: Mapping[str, Balance]) -> None:
+    def settled(self, batch: Batch, heard: Heard) -> None:
         """The book has heard a batch."""
         with self.lock:
-            heard = sum(1 for one in self.waiting[: len(batch.happened)] if one[0] <= batch.offset)
+            count = sum(1 for one in self.waiting[: len(batch.happened)] if one[0] <= batch.offset)
             self._cut_end = max(self._cut_end, batch.offset)
-            del self.waiting[:heard]
+            del self.waiting[:count]
             while batch.owed:  # each once, whatever interrupts it
                 one, debt = batch.owed.popitem()
                 one.free += debt
                 one.limit = NEVER
-            for key, balance in balances.items():
+            for key, balance in heard.balances.items():
                 known = self.slices.get(key)
                 if known is not None:
-                    own = batch.keep.get(key, 0) if batch.is_whole else min(known.leased, balance.leased)
-                    if own > balance.leased:  # somebody else has ended a call of ours: what it left went to the account
-                        known.free -= own - balance.leased
-                        own = balance.leased
+                    own = heard.rests.get(key, 0)
+                    if batch.is_whole:  # what is missing went to the account: somebody else has ended a call of ours
+                        known.free -= max(0, batch.keep.get(key, 0) - own)
                     known.learn(balance, own)
             self._cut = None
 

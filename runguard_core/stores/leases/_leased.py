@@ -122,7 +122,7 @@ class Leased(ReadingThrough):
                 if self._keeper.is_asleep:
                     self._keeper.wake()
                 return ended
-        if holdings is None and self._leases.holdings is None:
+        if holdings is None and self._leases.holdings is None and not self._leases.has_late:
             return self._said_plainly(call_id, self._say(verb)(call_id, settlement, events))
         came_at = self._host.monotonic()
         with self._leases.flow, self._leases.outages.since(came_at):

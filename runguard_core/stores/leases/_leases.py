@@ -139,12 +139,12 @@ class Leases:
 
     def _settle(self, holdings: Holdings, batch: Batch) -> bool:
         try:
-            balances = settle(self.backend, self.owner, batch, self.host.now() + DEADLINE)
+            heard = settle(self.backend, self.owner, batch, self.host.now() + DEADLINE)
         except LeaseLostError:
             self.lose()
             return False
         self._renewed_at = self.host.monotonic()
-        holdings.settled(batch, balances)
+        holdings.settled(batch, heard)
         return True
 
     def _begin_segment(self, holdings: Holdings) -> None:
@@ -176,6 +176,11 @@ class Leases:
             _log.warning("RunGuard: owner %s was given up by others, its leases were charged; it begins anew", self.owner)
             self._late.append((holdings.journal, list(waiting)))
             self._say_late()
+
+    @property
+    def has_late(self) -> bool:
+        """Whether a lost owner has something that the book has not heard yet."""
+        return bool(self._late)
 
     def _say_late(self) -> None:
         """Enter what a lost owner had not told yet, by plain verbs: each may be said twice."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from runguard_core.errors import LeaseLostError, LedgerError, StoreError
 from runguard_core.ids import new_id
-from runguard_core.ledger import Balance, CallOrDraft, CallState, LeaseBackend, LeaseVerb, ReserveVerb, SettleVerb
+from runguard_core.ledger import CallOrDraft, CallState, Heard, LeaseBackend, LeaseVerb, ReserveVerb, SettleVerb
 from runguard_core.stores.leases._happened import Batch
 from runguard_core.stores.leases._mending import bare, mended
 
@@ -18,10 +18,10 @@ _log = logging.getLogger("runguard")
 T = TypeVar("T")
 
 
-def settle(backend: LeaseBackend, owner_id: str, batch: Batch, deadline: datetime) -> Mapping[str, Balance]:
+def settle(backend: LeaseBackend, owner_id: str, batch: Batch, deadline: datetime) -> Heard:
     """Settle a batch. Raises what `LeaseBackend.settle` raises, but for contradictions."""
 
-    def say(verbs: Sequence[LeaseVerb]) -> Mapping[str, Balance]:
+    def say(verbs: Sequence[LeaseVerb]) -> Heard:
         return backend.settle(owner_id, batch.offset, verbs, keep=batch.keep, deadline=deadline)
 
     names: dict[str, str] = {}

@@ -222,10 +222,11 @@ CREATE FUNCTION show_limits(p_shown jsonb) RETURNS void LANGUAGE sql AS $$
   WHERE a.id = s.id AND a.shown_limit IS DISTINCT FROM s.shown
 $$;
 
+-- Apply a part of a journal. `rests`: what the owner has of each account of the answer, in its order.
 CREATE FUNCTION settle_leases(
   p_owner text, p_offset bigint, p_deadline bigint, p_keep jsonb, p_calls jsonb, p_pending jsonb, p_ends jsonb, p_shown jsonb,
-  p_events jsonb
-) RETURNS answer LANGUAGE plpgsql AS $$
+  p_events jsonb, OUT answer answer, OUT rests bigint[]
+) LANGUAGE plpgsql AS $$
 DECLARE
   v_applied bigint;
   v_ids bigint[];
@@ -234,14 +235,19 @@ DECLARE
 BEGIN
   SELECT applied INTO v_applied FROM lease_owner WHERE id = p_owner FOR UPDATE;
   IF NOT FOUND THEN
-    RETURN outcome('lost');
+    answer := outcome('lost');
+    RETURN;
   ELSIF p_offset > v_applied THEN
     SELECT * INTO v_ids, v_amounts FROM apply_verbs(p_owner, p_calls, p_pending, p_ends, p_events, v_kept);
     PERFORM show_limits(p_shown);
     PERFORM set_rests(p_owner, v_ids, v_amounts, p_keep, false, 0);
     UPDATE lease_owner SET applied = p_offset, deadline = greatest(deadline, p_deadline) WHERE id = p_owner;
   END IF;
-  RETURN answer_of('created', ARRAY(SELECT unnest(v_kept) UNION SELECT unnest(v_ids)));
+  v_ids := ARRAY(SELECT unnest(v_kept) UNION SELECT unnest(v_ids));
+  answer := answer_of('created', v_ids);
+  rests := ARRAY(
+    SELECT coalesce(l.rest, 0) FROM unnest(v_ids) WITH ORDINALITY u(id, place) JOIN account a ON a.id = u.id
+    LEFT JOIN lease l ON l.owner = p_owner AND l.account = u.id ORDER BY u.place);
 END $$;
 
 -- The owner's books are closed; its open calls are charged at their quotes.

@@ -15,6 +15,7 @@ from runguard_core.ledger import (
     Balance,
     CallRecord,
     Granted,
+    Heard,
     Hold,
     LeaseVerb,
     Owner,
@@ -28,7 +29,9 @@ from runguard_core.stores.postgres._connections import Link
 from runguard_core.stores.postgres._store import PostgresStore, balances_of
 
 _GRANT = "SELECT (answer).*, granted FROM lease_slices(%s, %s::jsonb, %s)"
-_SETTLE = "SELECT * FROM settle_leases(%s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb)"
+_SETTLE = (
+    "SELECT (answer).*, rests FROM settle_leases(%s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb)"
+)
 _LOAD = "SELECT show_limits(%s::jsonb) FROM apply_verbs(%s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, '{}')"
 _RECOVER = "SELECT * FROM recover_leases(%s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb)"
 CONTRADICTION = "RG001"
@@ -62,7 +65,7 @@ class PostgresLeases(PostgresStore):
 
     def settle(
         self, owner_id: str, offset: int, verbs: Sequence[LeaseVerb], *, keep: Mapping[str, int], deadline: datetime
-    ) -> Mapping[str, Balance]:
+    ) -> Heard:
         """See `LeaseBackend.settle`."""
         numbers = self._numbers(accounts_of(verbs), list(keep))
         kept = {str(numbers[key]): amount for key, amount in keep.items() if key in numbers}
@@ -72,8 +75,9 @@ class PostgresLeases(PostgresStore):
         if answer.outcome == "lost":
             raise LeaseLostError(owner_id)
         self._wrote(len(verbs))
-        found = dict(zip(answer.keys or (), balances_of(answer), strict=True))
-        return dict.fromkeys(keep, Balance()) | found
+        balances = dict(zip(answer.keys or (), balances_of(answer), strict=True))
+        rests = dict(zip(answer.keys or (), answer.rests or (), strict=True))
+        return Heard(dict.fromkeys(keep, Balance()) | balances, {key: rests.get(key, 0) for key in keep})
 
     def load(self, verbs: Sequence[LeaseVerb], owner: str) -> None:
         """Write what was decided elsewhere, in one step: no limit is asked, what is here already is passed over.

@@ -9,16 +9,18 @@ from typing import Any
 
 from runguard_core.errors import LeaseLostError
 from runguard_core.ids import new_id
-from runguard_core.ledger import Balance, CallRecord, Granted, Hold, LeaseVerb, Owner, Refusal, Want
+from runguard_core.ledger import Balance, CallRecord, Granted, Heard, Hold, LeaseVerb, Owner, Refusal, Want
 from runguard_core.stores._laws import lease_entry_id
 from runguard_core.stores.redis import _paging as paging
 from runguard_core.stores.redis import _rows as rows
 from runguard_core.stores.redis._batch import Batch
-from runguard_core.stores.redis._store import RedisStore, balances_of, refusal_of
+from runguard_core.stores.redis._store import RedisStore, refusal_of
 
 _LOST = "the journal of its leases was lost"
 #: What a grant answers for each want: the slice, the account's number and its four sums.
 _FIELDS_PER_WANT = 6
+#: What a settle answers for each account: its number, its four sums, what the owner has of it.
+_FIELDS_PER_LEASE = 6
 
 
 class RedisLeases(RedisStore):
@@ -46,7 +48,7 @@ class RedisLeases(RedisStore):
 
     def settle(
         self, owner_id: str, offset: int, verbs: Sequence[LeaseVerb], *, keep: Mapping[str, int], deadline: datetime
-    ) -> Mapping[str, Balance]:
+    ) -> Heard:
         """See `LeaseBackend.settle`."""
         claims, until = rows.amounts_text(keep), rows.micros(deadline)
         batch = Batch(self._book.keys, owner_id, verbs, self._book.numbers)
@@ -54,10 +56,11 @@ class RedisLeases(RedisStore):
         if word == "KNOWN":  # somebody has told the book of a call already: verb by verb, then
             batch = Batch(self._book.keys, owner_id, verbs)
             word, found = self._say_batch("settle", owner_id, batch, offset, until, claims, *batch.settling())
-        sums = balances_of(found)
-        accounts = self._book.accounts(number for number, _ in sums)
-        balances = {accounts[number].key: balance for number, balance in sums}
-        return balances | {key: Balance() for key in keep if key not in balances}
+        told = [found[place : place + _FIELDS_PER_LEASE] for place in range(0, len(found), _FIELDS_PER_LEASE)]
+        accounts = self._book.accounts(number for number, *_ in told)
+        balances = {accounts[number].key: rows.balance_of(sums) for number, *sums, _ in told}
+        rests = {accounts[number].key: int(rest) for number, *_, rest in told}
+        return Heard(dict.fromkeys(keep, Balance()) | balances, {key: rests.get(key, 0) for key in keep})
 
     def owners(self) -> tuple[Owner, ...]:
         """See `LeaseBackend.owners`."""

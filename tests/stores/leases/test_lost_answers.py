@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from runguard_core.errors import StoreUnavailableError
-from runguard_core.ledger import Account, Hold, Reserved, Unit
+from runguard_core.ledger import Account, CallState, Hold, Reserved, Unit
 from runguard_core.stores._sqlite_leasing import SqliteLeases
 from runguard_core.stores.leases import Leased
-from runguard_core.testing._ledger_values import LATER, a_call, a_settlement
+from runguard_core.testing._ledger_values import DAY, LATER, T0, a_call, a_settlement
+
+from .opened import leased
 
 ALL = Account("all", Unit.USD, "all")
 
@@ -91,4 +93,25 @@ def test_a_batch_that_was_not_heard_is_said_before_the_next_grant(tmp_path: Path
     ours = store._leases.holdings
     assert ours is not None
     assert 0 < ours.slices["all"].free <= backend.balances(["all"])["all"].leased
+    store.close()
+
+
+def test_a_call_is_ended_after_what_a_lost_owner_has_not_told_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others gave this owner up, and the correction met a store that was away: an end that comes now waits for its beginning."""
+    store = leased(tmp_path)
+    call = a_call()
+    store.reserve(call, [Hold(DAY, 9, 1000, 1000)], expires_at=LATER, owner="t")
+    store.backend.recover(store._leases.owner, 0, (), is_lost=True, now=T0)
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailableError("l.db", "away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.backend, "reserve", away)
+        assert store.tick() is False
+    store.post(call.id, a_settlement(5, amounts={DAY.key: 5}))
+    kept = store.call(call.id)
+    assert kept is not None
+    assert (kept.state, kept.cost_nanos) == (CallState.POSTED, 5)
+    assert store.verify() == ()
     store.close()

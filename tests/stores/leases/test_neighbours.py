@@ -7,15 +7,18 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runguard_core.ledger import Balance, Reserved
+from runguard_core.ledger import Balance, Hold, Reserved
 from runguard_core.stores._sqlite_leasing import SqliteLeases
 from runguard_core.stores.leases import Host, Leased
 from runguard_core.stores.leases._files import JournalFile, Remains, Whose
 from runguard_core.testing._ledger_values import DAY, LATER, TURNS, a_call, a_settlement, holds
 from tests.stores.leases.test_contract import leased
+
+AT_ONCE: dict[str, Any] = {"lease_after": 0, "background": False}
 
 
 class Container(Host):
@@ -154,3 +157,31 @@ def test_a_folder_named_from_here_is_found_from_elsewhere(tmp_path: Path, monkey
     store.reserve(a_call("one"), holds(2), expires_at=LATER, owner="t")
     assert [Path(owner.journal).parent for owner in store.backend.owners()] == [tmp_path / "ledger.db.leases"]
     store.close()
+
+
+@pytest.mark.parametrize("is_void", [False, True])
+def test_a_call_that_two_processes_end_leaves_its_rest_once(tmp_path: Path, is_void: bool) -> None:
+    """A job that was handed on, and whose first process ends it too: what it left is spent once, not by both."""
+    first, second = leased(tmp_path, **AT_ONCE), leased(tmp_path, **AT_ONCE)
+    for store in (first, second):
+        assert isinstance(store.reserve(a_call(), [Hold(DAY, 1, 100, 100)], expires_at=LATER, owner="t"), Reserved)
+    call = a_call()
+    assert isinstance(first.reserve(call, [Hold(DAY, 60, 100, 100)], expires_at=LATER, owner="t"), Reserved)
+    first.tick()
+    for store in (second, first):
+        if is_void:
+            store.void(call.id, a_settlement(0, amounts={}))
+        else:
+            store.post(call.id, a_settlement(10, amounts={DAY.key: 10}))
+    first.tick()
+    passed = 0
+    for store in (first, second):
+        for _ in range(150):
+            passed += isinstance(store.reserve(a_call(), [Hold(DAY, 1, 100, 100)], expires_at=LATER, owner="t"), Reserved)
+        store.tick()
+    spent = 2 + (0 if is_void else 10) + passed
+    assert spent == 100
+    second.tick()
+    assert (first.backend.balances([DAY.key])[DAY.key].leased, first.verify()) == (0, ())
+    first.close()
+    second.close()

@@ -89,5 +89,8 @@ if not covers(owner.applied, offset) then
 end
 for account in pairs(claims) do touched[account] = true end
 local found = {'DONE'}
-for account in pairs(touched) do tell(found, account) end
+for account in pairs(touched) do
+  tell(found, account)
+  found[#found + 1] = redis.call('HGET', LEASE, account) or '0'
+end
 return found
