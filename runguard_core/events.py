@@ -35,6 +35,8 @@ ANOMALY_OPENED = "anomaly_opened"
 ANOMALY_WORSE = "anomaly_worse"
 ANOMALY_CLOSED = "anomaly_closed"
 ANOMALY_LABELLED = "anomaly_labelled"
+ANOMALY_ACKNOWLEDGED = "anomaly_acknowledged"
+ANOMALY_RESOLVED = "anomaly_resolved"
 
 NOTICE, WARN, STOP = "notice", "warn", "stop"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, St
 from runguard_core.cli._reading import since_of
 from runguard_core.cli._tables import Column, figure, name, print_table
 from runguard_core.cli._text import shown
+from runguard_core.finops.owners import CASE_KINDS, Case, CaseState, case_json, cases
 from runguard_core.guard import anomaly_event, label_event
 from runguard_core.ledger import CallFilter, CallRecord, EventFilter, Store
 from runguard_core.policy import Policy
@@ -26,11 +27,13 @@ _HISTORY = timedelta(days=42)
 _DAYS = 42
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _COLOURS = {Gravity.MINOR: "yellow", Gravity.MAJOR: "dark_orange", Gravity.CRITICAL: "red"}
-_KINDS = {
+KIND_WORDS = {
     Kind.SESSION_SPIKE: "session", Kind.MID_SESSION: "mid-session", Kind.SPEND_RATE: "hour", Kind.DAILY_THRESHOLD: "day",
     Kind.SLOW_DRIFT: "drift", Kind.METER_GAP: "meter gap",
 }  # fmt: skip
-anomalies_app = typer.Typer(help="Show spend that stood out, one line an episode; judge episodes.")
+anomalies_app = typer.Typer(
+    help="Show spend that stood out, one line an episode; judge episodes. To act on one: `runguard anomaly`."
+)
 app.add_typer(anomalies_app, name="anomalies")
 
 
@@ -48,18 +51,20 @@ def anomalies_command(
 ) -> None:
     """Show spend that stood out: sessions, hours and days of a feature, drifts, tokens that cost nothing.
 
-    Episodes that a guard announced, and what the same watch finds in the ledger's calls now (marked "found").
+    Episodes that a guard announced, and what the same watch finds in the ledger's calls now (marked *).
+    To take one in hand or to name its cause: `runguard anomaly ack|resolve`.
 
     Example: [bold]runguard anomalies --since 7d[/]
     """
     if context.invoked_subcommand is not None:
         return
     with ledger(store, app_name, policy) as (opened, loaded):
-        rows, calls = _rows(opened, loaded, app_name, since_of(since))
+        rows, calls = rows_of(opened, loaded, app_name, since_of(since))
         if record:
-            _record(opened, rows, _app(opened, loaded, app_name))
-        document = {"ledger": opened.url, "episodes": [episode_json(row) for row in rows]}
-        show(as_json, document, lambda: print_episodes(out, rows, calls, loaded.rules.zone))
+            record_found(opened, rows, app_of(opened, loaded, app_name))
+        lives = {case.id: case for case in cases(opened.events(EventFilter(kinds=CASE_KINDS)))}
+        document = {"ledger": opened.url, "episodes": [row_json(row, lives.get(row.filed.episode.id)) for row in rows]}
+        show(as_json, document, lambda: print_episodes(out, rows, calls, loaded.rules.zone, lives))
 
 
 @anomalies_app.command("label")
@@ -78,19 +83,19 @@ def label_command(
     Example: [bold]runguard anomalies label an-3f2c1b7a9d04 --as planned --by ana --reason "launch week"[/]
     """
     with ledger(store, app_name, policy) as (opened, loaded):
-        rows, _ = _rows(opened, loaded, app_name, None)
+        rows, _ = rows_of(opened, loaded, app_name, None)
         row = next((row for row in rows if row.filed.episode.id == episode), None)
         if row is None:
             raise fail(f"no episode {episode!r} in {opened.url}; see `runguard anomalies`", Exit.FOUND_WRONG)
-        named, now = _app(opened, loaded, app_name), datetime.now(UTC)
+        named, now = app_of(opened, loaded, app_name), datetime.now(UTC)
         said = label_event(row.filed.episode, label, by or person(), reason, named, now)
-        _record(opened, [row], named)
+        record_found(opened, [row], named)
         opened.announce([said])
         document: dict[str, Any] = {"episode": episode, "label": label, "by": by or person(), "reason": reason}
         show(as_json, document, lambda: say(f"{episode} is {label}."))
 
 
-def _app(opened: Store, loaded: Policy, app_name: str | None) -> str:
+def app_of(opened: Store, loaded: Policy, app_name: str | None) -> str:
     """The app that is asked for, or the only one of the ledger, or the policy's."""
     if app_name is not None:
         return app_name
@@ -98,10 +103,10 @@ def _app(opened: Store, loaded: Policy, app_name: str | None) -> str:
     return latest[-1].attribution.app if latest else loaded.rules.defaults.app
 
 
-def _rows(
+def rows_of(
     opened: Store, loaded: Policy, app_name: str | None, since: datetime | None
 ) -> tuple[list[EpisodeRow], tuple[CallRecord, ...]]:
-    named, now = _app(opened, loaded, app_name), datetime.now(UTC)
+    named, now = app_of(opened, loaded, app_name), datetime.now(UTC)
     start = None if since is None else since - _HISTORY
     calls = opened.calls(CallFilter(app=named, since=start))
     rules = loaded.rules
@@ -111,7 +116,7 @@ def _rows(
     return rows, calls
 
 
-def _record(opened: Store, rows: Sequence[EpisodeRow], named: str) -> None:
+def record_found(opened: Store, rows: Sequence[EpisodeRow], named: str) -> None:
     """Events of episodes that have none, at the times at which the watch would have announced them."""
     said = []
     for row in rows:
@@ -123,8 +128,15 @@ def _record(opened: Store, rows: Sequence[EpisodeRow], named: str) -> None:
     opened.announce(sorted(said, key=lambda event: event.at))
 
 
-def print_episodes(console: Console, rows: Sequence[EpisodeRow], calls: Sequence[CallRecord], zone: tzinfo) -> None:
-    """One line an episode; then the days of the features concerned."""
+def row_json(row: EpisodeRow, case: Case | None) -> dict[str, Any]:
+    """An episode, with what people did with it; None under `case` while it was never announced."""
+    return {**episode_json(row), "case": case_json(case) if case is not None else None}
+
+
+def print_episodes(
+    console: Console, rows: Sequence[EpisodeRow], calls: Sequence[CallRecord], zone: tzinfo, lives: Mapping[str, Case]
+) -> None:
+    """One line an episode; what is to be said of some; then the days of the features concerned."""
     if not rows:
         console.print("Nothing stood out.")
         return
@@ -132,26 +144,45 @@ def print_episodes(console: Console, rows: Sequence[EpisodeRow], calls: Sequence
         Column("episode"), Column("began"), Column("lasted", spare=3), name("what"), figure("seen / usual", spare=1),
         Column("times", spare=2), figure("impact"), Column("state"),
     ]  # fmt: skip
-    print_table(console, "Spend that stood out, newest first", columns, [_cells(row, zone) for row in rows])
+    print_table(console, "Spend that stood out, newest first", columns, [_cells(row, zone, lives) for row in rows])
     for row in rows:
-        if row.filed.state == "open":
-            console.print(f"[red]■[/] {shown(row.filed.episode.id)}: {shown(row.filed.episode.evidence)}", highlight=False)
+        _print_said(console, row, lives.get(row.filed.episode.id))
     if any(not row.is_announced for row in rows):
         console.print("* found by looking back at the calls, not announced at the time (--record files it)", highlight=False)
     _print_days(console, rows, calls, zone)
 
 
-def _cells(row: EpisodeRow, zone: tzinfo) -> tuple[str, ...]:
+def _print_said(console: Console, row: EpisodeRow, case: Case | None) -> None:
+    """What an open episode shows, who has it in hand, what a resolved one came from."""
+    episode = row.filed.episode
+    if case is not None and case.state is CaseState.RESOLVED:
+        said = f"{case.cause} ({case.resolved_by})"
+        console.print(f"[green]■[/] {shown(episode.id)}: {shown(said)}", highlight=False)
+    elif case is not None and case.state is CaseState.ACKNOWLEDGED:
+        said = f"{case.acknowledged_by} has it in hand{f', {case.note}' if case.note else ''}: {episode.evidence}"
+        console.print(f"[yellow]■[/] {shown(episode.id)}: {shown(said)}", highlight=False)
+    elif row.filed.state == "open":
+        console.print(f"[red]■[/] {shown(episode.id)}: {shown(episode.evidence)}", highlight=False)
+
+
+def state_of(row: EpisodeRow, case: Case | None) -> str:
+    """What people say of it, else what the watch says."""
+    acted = case is not None and case.label is None and case.state in {CaseState.RESOLVED, CaseState.ACKNOWLEDGED}
+    return case.state.value if case is not None and acted else row.filed.state
+
+
+def _cells(row: EpisodeRow, zone: tzinfo, lives: Mapping[str, Case]) -> tuple[str, ...]:
     episode = row.filed.episode
     whose = episode.session or (f"{episode.feature}, {episode.model}" if episode.model else episode.feature)
-    state = row.filed.state if row.is_announced else f"{row.filed.state}*"
+    said = state_of(row, lives.get(episode.id))
+    state = said if row.is_announced else f"{said}*"
     usual = f" / {short_usd(episode.expected_nanos)}" if episode.expected_nanos else ""
     return (
         episode.id, f"{moment(episode.started_at).astimezone(zone):%m-%d %H:%M}",
         _lasted(episode.started_at, episode.ended_at),
-        f"[{_COLOURS[episode.gravity]}]{episode.gravity.value}[/] {_KINDS[episode.kind]} {shown(whose)}",
+        f"[{_COLOURS[episode.gravity]}]{episode.gravity.value}[/] {KIND_WORDS[episode.kind]} {shown(whose)}",
         short_usd(episode.seen_nanos) + usual, _ratio_bar(episode.ratio), short_usd(episode.impact_nanos),
-        f"[red]{state}[/]" if row.filed.state == "open" else state,
+        f"[red]{state}[/]" if said == "open" else state,
     )  # fmt: skip
 
 

@@ -87,9 +87,34 @@ def test_a_judgement_is_recorded_with_who_and_why(url: str) -> None:
     assert "planned" in run("anomalies", "--store", url)
 
 
+def test_an_anomaly_is_taken_in_hand_and_resolved_with_its_cause(url: str) -> None:
+    """Once each; the list of anomalies says who has it and what it came from, with the times."""
+    loop = next(one for one in episodes(url) if "-loop" in one["evidence"])["episode"]
+    assert "in ana's hands" in run("anomaly", "ack", loop, "--by", "ana", "--note", "rolling back", "--store", url)
+    assert "ana has it in hand, rolling back" in run("anomalies", "--store", url)
+    assert "ana has acknowledged" in run("anomaly", "ack", loop, "--by", "ben", "--store", url, code=2)
+    run("anomaly", "resolve", loop, "--cause", "a tool that retries", "--by", "ana", "--store", url)
+    assert "said ana: a tool that retries" in run("anomaly", "resolve", loop, "--cause", "x", "--store", url, code=2)
+    row = next(one for one in episodes(url) if one["episode"] == loop)["case"]
+    assert (row["state"], row["cause"], row["resolved_by"]) == ("resolved", "a tool that retries", "ana")
+    assert 0 < row["detect_seconds"] < 3600 < row["resolve_seconds"]
+    text = run("anomaly", "list", "--store", url)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert f"{loop}: a tool that retries" in text
+    assert json.loads(run("anomaly", "list", "--state", "open", "--store", url, "--json"))["cases"] == []
+
+
+def test_the_two_groups_name_each_other() -> None:
+    """One shows, one acts."""
+    assert "runguard anomaly" in run("anomalies", "--help")
+    assert "runguard anomalies" in run("anomaly", "--help")
+
+
 def test_mistakes_are_one_sentence(url: str) -> None:
     """An unknown episode, another label, no reason."""
     loop = next(one for one in episodes(url) if "-loop" in one["evidence"])["episode"]
+    run("anomaly", "ack", "an-0", "--store", url, code=1)
+    run("anomaly", "resolve", loop, "--cause", " ", "--store", url, code=2)
     run("anomalies", "label", "an-0", "--as", "false", "--reason", "x", "--store", url, code=1)
     run("anomalies", "label", loop, "--as", "fine", "--reason", "x", "--store", url, code=2)
     run("anomalies", "label", loop, "--as", "false", "--reason", " ", "--store", url, code=2)
