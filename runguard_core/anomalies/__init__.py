@@ -2,6 +2,7 @@
 
 from runguard_core.anomalies._episodes import Change, Episode, What
 from runguard_core.anomalies._looking_back import latest, look_back
+from runguard_core.anomalies._planned import PlannedSpend, planned_factor
 from runguard_core.anomalies._rules import Gravity, Kind, Label, Thresholds, WatchRules
 from runguard_core.anomalies._spent import Spent, moment, spent_by, spent_of
 from runguard_core.anomalies._watch import SpendWatch
@@ -12,6 +13,7 @@ __all__ = [
     "Gravity",
     "Kind",
     "Label",
+    "PlannedSpend",
     "SpendWatch",
     "Spent",
     "Thresholds",
@@ -20,6 +22,7 @@ __all__ = [
     "latest",
     "look_back",
     "moment",
+    "planned_factor",
     "spent_by",
     "spent_of",
 ]

@@ -53,7 +53,8 @@ class FeatureWatch:
         """Add a cost that no session's episode has claimed."""
         self.last_seconds = max(self.last_seconds, at_seconds)
         changes: list[Change] = []
-        hour_out = self.hours.add(point, nanos)
+        factor = self._rules.factor(self.feature, at_seconds)
+        hour_out = self.hours.add(point, nanos, factor)
         if hour_out or Kind.SPEND_RATE in self._seen:
             nanos = min(nanos, max(0, round(self.hours.expected) - self.hours.sum_nanos + nanos))
         if hour_out:
@@ -64,7 +65,7 @@ class FeatureWatch:
                 if Kind.SPEND_RATE not in self._seen:
                     self.days.take_back(self.hours.above_nanos)
                 changes += self._flag(Sign(Kind.SPEND_RATE, round(self.hours.expected), self.hours.sum_nanos), at_seconds, start)
-        if self.days.add(point, nanos):
+        if self.days.add(point, nanos, factor):
             if Kind.DAILY_THRESHOLD not in self._seen:
                 self.days.excess_nanos = 0
             if Kind.DAILY_THRESHOLD in self._seen or self._is_material(self.days.above_nanos):

@@ -75,7 +75,7 @@ class Slots:
 class Hours:
     """The running hour of a feature. `excess_nanos` sums what hours of the present episode cost above the expected."""
 
-    __slots__ = ("_point", "_rules", "_withheld", "excess_nanos", "expected", "limit", "slots", "sum_nanos")
+    __slots__ = ("_is_planned", "_point", "_rules", "_withheld", "excess_nanos", "expected", "limit", "slots", "sum_nanos")
 
     def __init__(self, rules: WatchRules) -> None:
         """Nothing seen yet."""
@@ -85,14 +85,15 @@ class Hours:
         self._withheld: deque[tuple[bool, int, int]] = deque(maxlen=336)
         self.sum_nanos = self.excess_nanos = 0
         self.expected, self.limit = 0.0, math.inf
+        self._is_planned = False
 
-    def add(self, point: Point, nanos: int) -> bool:
-        """Add a cost; whether the hour stands out now."""
+    def add(self, point: Point, nanos: int, factor: float = 1.0) -> bool:
+        """Add a cost; whether the hour stands out now. `factor`: so many times the usual is planned for the hour."""
         here = self._point
         if here is None or point.hour_index != here.hour_index:
             if here is not None and point.hour_index < here.hour_index:
                 return False
-            self._roll(point)
+            self._roll(point, factor)
         self.sum_nanos += nanos
         return self.sum_nanos > self.limit
 
@@ -110,7 +111,7 @@ class Hours:
         while self._withheld:
             self.slots.add(*self._withheld.popleft())
 
-    def _roll(self, point: Point) -> None:
+    def _roll(self, point: Point, factor: float) -> None:
         here = self._point
         if here is not None:
             self._file(here)
@@ -123,15 +124,16 @@ class Hours:
         rules, limits = self._rules, self._rules.thresholds
         self.limit = math.inf
         limit = self.slots.limit(point.is_weekend, point.hour, rules.deviations(limits.rate_deviations), limits.rate_ratio)
-        self.expected = self.slots.expected
+        self._is_planned = factor != 1.0
+        self.expected = self.slots.expected * factor
         if self.slots.residual_count >= 24 * 7:
-            self.limit = limit
+            self.limit = limit * factor
 
     def _file(self, here: Point) -> None:
         if self.sum_nanos > self.limit:
             self.excess_nanos += self.above_nanos
             self._withheld.append((here.is_weekend, here.hour, self.sum_nanos))
-        else:
+        elif not self._is_planned:
             self.slots.add(here.is_weekend, here.hour, self.sum_nanos)
 
 
@@ -139,7 +141,8 @@ class Days:
     """The running day of a feature, compared at every third hour with the same part of days before."""
 
     __slots__ = (
-        "_marks", "_point", "_rules", "_withheld", "count", "excess_nanos", "expected", "is_out", "limit", "slots", "sum_nanos",
+        "_is_planned", "_marks", "_point", "_rules", "_withheld", "count", "excess_nanos", "expected", "is_out", "limit", "slots",
+        "sum_nanos",
     )  # fmt: skip
 
     def __init__(self, rules: WatchRules) -> None:
@@ -151,6 +154,7 @@ class Days:
         self._withheld: deque[tuple[bool, list[int]]] = deque(maxlen=60)
         self.count = self.sum_nanos = self.excess_nanos = 0
         self.expected, self.limit, self.is_out = 0.0, math.inf, False
+        self._is_planned = False
 
     @property
     def day_index(self) -> int:
@@ -166,15 +170,15 @@ class Days:
         last.limit(point.is_weekend, _STEPS - 1, 1.0, 1.0)
         return last.expected
 
-    def add(self, point: Point, nanos: int) -> bool:
-        """Add a cost; whether the day stands out now."""
+    def add(self, point: Point, nanos: int, factor: float = 1.0) -> bool:
+        """Add a cost; whether the day stands out now. `factor`: so many times the usual is planned for the day."""
         here = self._point
         if here is None or point.day_index != here.day_index:
             if here is not None and point.day_index < here.day_index:
                 return False
-            self._roll(point)
+            self._roll(point, factor)
         elif point.hour // _STEP_HOURS != here.hour // _STEP_HOURS and point.hour > here.hour:
-            self._step(point)
+            self._step(point, factor)
         self.sum_nanos += nanos
         if self.sum_nanos > self.limit:
             self.is_out = True
@@ -195,7 +199,7 @@ class Days:
         while self._withheld:
             self._learn(*self._withheld.popleft())
 
-    def _step(self, point: Point) -> None:
+    def _step(self, point: Point, factor: float) -> None:
         """The day goes on: its cost so far is a mark, and the next part of the day is judged by its own limit."""
         place = point.hour // _STEP_HOURS
         self._marks += [self.sum_nanos] * (place - len(self._marks))
@@ -203,22 +207,23 @@ class Days:
         rules, limits = self._rules, self._rules.thresholds
         slots = self.slots[place]
         limit = slots.limit(point.is_weekend, place, rules.deviations(limits.day_deviations), limits.day_ratio)
-        self.expected = slots.expected
-        self.limit = limit if self.count >= rules.min_history_days else math.inf
+        self._is_planned = self._is_planned or factor != 1.0
+        self.expected = slots.expected * factor
+        self.limit = limit * factor if self.count >= rules.min_history_days else math.inf
 
-    def _roll(self, point: Point) -> None:
+    def _roll(self, point: Point, factor: float) -> None:
         here = self._point
         if here is not None:
             marks = self._marks + [self.sum_nanos] * (_STEPS - len(self._marks))
             if self.is_out:
                 self.excess_nanos += self.above_nanos
                 self._withheld.append((here.is_weekend, marks))
-            else:
+            elif not self._is_planned:
                 self._learn(here.is_weekend, marks)
             for day in range(here.day_index + 1, min(point.day_index, here.day_index + 29)):
                 self._learn((day - 1) % 7 >= 5, [0] * _STEPS)
-        self.sum_nanos, self.is_out, self._marks = 0, False, []
-        self._step(point)
+        self.sum_nanos, self.is_out, self._marks, self._is_planned = 0, False, [], False
+        self._step(point, factor)
 
     def _learn(self, is_weekend: bool, marks: list[int]) -> None:
         self.count += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from runguard_core.anomalies._planned import PlannedSpend, planned_factor
+
 
 class Kind(StrEnum):
     """What stands out."""
@@ -83,6 +85,7 @@ class WatchRules:
         gather_count, gather_seconds: so many sessions that stand out within that time are one episode of the feature.
         quiet_seconds: a feature's episode ends when nothing stands out for so long.
         thresholds: as measured.
+        planned: windows in which a multiple of the usual is expected; what is spent in them teaches no baseline.
     """
 
     sensitivity: float = 1.0
@@ -95,7 +98,12 @@ class WatchRules:
     gather_seconds: float = 24 * 3600.0
     quiet_seconds: float = 24 * 3600.0
     thresholds: Thresholds = field(default_factory=Thresholds)
+    planned: tuple[PlannedSpend, ...] = ()
 
     def deviations(self, measured: float) -> float:
         """A threshold with the sensitivity applied."""
         return measured / self.sensitivity
+
+    def factor(self, feature: str, at_seconds: float) -> float:
+        """How many times the usual is expected of a feature at an instant; 1 where nothing is planned."""
+        return planned_factor(self.planned, feature, at_seconds) if self.planned else 1.0

@@ -119,7 +119,7 @@ class Sessions:
         base = self._finished.get((one.feature, one.agent))
         if base is None or len(base.total) < self._rules.min_history_sessions:
             return False
-        return one.nanos > self._limit(base.total)
+        return one.nanos > self._limit(base.total) * self._rules.factor(one.feature, one.last_seconds)
 
     def observe(self, spent: Spent) -> tuple[Running, Sign | None]:
         """Add a call to its session; a sign comes back when the session stands out after it."""
@@ -152,13 +152,14 @@ class Sessions:
         rules = self._rules
         if base is None or len(base.total) < rules.min_history_sessions:
             return None
-        if one.nanos > self._limit(base.total):
-            return Sign(Kind.SESSION_SPIKE, round(base.total.expected), one.nanos, one.turn_count)
+        factor = rules.factor(one.feature, one.last_seconds)
+        if one.nanos > self._limit(base.total) * factor:
+            return Sign(Kind.SESSION_SPIKE, round(base.total.expected * factor), one.nanos, one.turn_count)
         if place is None or place >= len(base.at_turn):
             return None
         level = base.at_turn[place]
-        if len(level) >= rules.min_history_sessions and one.nanos > self._limit(level):
-            return Sign(Kind.MID_SESSION, round(level.expected), one.nanos, one.turn_count)
+        if len(level) >= rules.min_history_sessions and one.nanos > self._limit(level) * factor:
+            return Sign(Kind.MID_SESSION, round(level.expected * factor), one.nanos, one.turn_count)
         return None
 
     def _limit(self, level: Level) -> float:
@@ -169,7 +170,9 @@ class Sessions:
     def expected_nanos(self, one: Running) -> int:
         """What a session like this one costs in all."""
         base = self._finished.get((one.feature, one.agent))
-        return round(base.total.expected) if base is not None and len(base.total) else 0
+        if base is None or not len(base.total):
+            return 0
+        return round(base.total.expected * self._rules.factor(one.feature, one.last_seconds))
 
     def finish_idle(self, at_seconds: float) -> Iterator[Running]:
         """Sessions without calls for too long, or too many at once, taken out; the caller files them with `file`."""
@@ -182,8 +185,8 @@ class Sessions:
             yield first
 
     def file(self, one: Running, *, withhold: bool) -> None:
-        """A finished session joins the baseline, unless it stood out or its feature did."""
-        if one.nanos <= 0:
+        """A finished session joins the baseline, unless it stood out or its feature did, or more was planned then."""
+        if one.nanos <= 0 or self._rules.factor(one.feature, one.last_seconds) != 1.0:
             return
         if one.turn_count in CHECKPOINTS:
             one.marks.append(one.nanos)

@@ -128,7 +128,7 @@ class SpendWatch:
                                                    expected_nanos=expected, seen_nanos=one.nanos))  # fmt: skip
             is_suspect = one.is_out or feature.is_sudden
             self._sessions.file(one, withhold=is_suspect)
-            if not is_suspect:
+            if not is_suspect and self._rules.factor(one.feature, one.last_seconds) == 1.0:
                 changes += feature.session_ended(one, one.last_seconds)
         if at - self._settled_at >= 60.0:
             self._settled_at = at

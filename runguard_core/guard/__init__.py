@@ -3,7 +3,7 @@
 from runguard_core.guard._ambient import current_session
 from runguard_core.guard._anomaly_events import FiledEpisode, anomaly_event, episode_facts, filed_episodes, label_event
 from runguard_core.guard._anomaly_rules import AnomalyRules
-from runguard_core.guard._building import load_refreshed_prices, price_file, rules_of
+from runguard_core.guard._building import load_refreshed_prices, price_file, rules_of, zone_of
 from runguard_core.guard._callback import BudgetExceeded
 from runguard_core.guard._child import Child
 from runguard_core.guard._dispatcher import Listener
@@ -37,4 +37,5 @@ __all__ = [
     "price_file",
     "restored_afterwards",
     "rules_of",
+    "zone_of",
 ]

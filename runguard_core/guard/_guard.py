@@ -196,7 +196,7 @@ class Guard(PlainCalls):
         kind, value = self._scope(scope)
         at = self._engine.clock.now()
         latch = breaker.kill(kind, value, reason, by or "unknown", at)
-        said = [ev.event(ev.KILLED, ev.STOP, f"{kind} {value} was stopped: {reason}", self._engine.who(), at, by=by)]
+        said = [ev.event(ev.KILLED, ev.STOP, f"{kind} {value} was stopped: {reason}", self._engine.who(), at, scope=scope, by=by)]
         self._engine.store.put_latch(latch, said)
         self._engine.dispatcher.send(said)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from pydantic import Field
@@ -11,11 +12,19 @@ from runguard_core.finops.owners import Contact, Duty, Registry, Team
 from runguard_core.policy._table import ModeName, Table
 
 
+class AwayTable(Table):
+    """`away = [{ from = 2026-12-21, until = 2027-01-04 }]`."""
+
+    from_: date = Field(alias="from", strict=False, description="first day away")
+    until: date = Field(strict=False, description="first day back")
+
+
 class ContactTable(Table):
     """`[contacts.KEY]`: a person; an address such as "ana@example.com" needs no table."""
 
     name: str = Field(default="", description="for readers")
     channels: list[str] = Field(default=[], description="names of [alerts.channels.NAME], or URLs: where their alerts go")
+    away: list[AwayTable] = Field(default=[], description="when deputies are told instead")
 
 
 class DutyTable(Table):
@@ -68,5 +77,11 @@ def registry_of(
             name: Team(name=name, lead=table.lead, executive=table.executive, channels=tuple(table.channels))
             for name, table in teams.items()
         },
-        contacts={key: Contact(key=key, name=it.name, channels=tuple(it.channels)) for key, it in contacts.items()},
+        contacts={
+            key: Contact(key=key, name=it.name, channels=tuple(it.channels), away=_away(it)) for key, it in contacts.items()
+        },
     )
+
+
+def _away(table: ContactTable) -> tuple[tuple[date, date], ...]:
+    return tuple((span.from_, span.until) for span in table.away)

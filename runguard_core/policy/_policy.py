@@ -17,13 +17,14 @@ from runguard_core.budgets import Budget, parse_limit
 from runguard_core.detectors import Repetition, ToolRule
 from runguard_core.errors import InvalidAmountError, PolicyError
 from runguard_core.finops import Calendar
-from runguard_core.finops.owners import Registry
+from runguard_core.finops.owners import Ladder, Planned, Registry
 from runguard_core.guard import Guard, Rules, rules_of
 from runguard_core.ledger import Unit
 from runguard_core.money import usd_to_nanos
 from runguard_core.policy._anomalies import anomaly_rules
 from runguard_core.policy._calendar import calendar_of
 from runguard_core.policy._detectors import detectors_of
+from runguard_core.policy._escalation import ladder_of, planned_of
 from runguard_core.policy._layers import find_file, overriding, read_layers
 from runguard_core.policy._mistakes import first_mistake
 from runguard_core.policy._people import registry_of
@@ -60,6 +61,20 @@ class Policy:
         """Who answers for what."""
         it = self.content
         return registry_of(it.contacts, it.features, it.teams, it.agents, owner=it.owner, team=it.team)
+
+    @property
+    def planned(self) -> tuple[Planned, ...]:
+        """Windows in which more is spent on purpose."""
+        return planned_of(self.content.planned, self.calendar)
+
+    @property
+    def ladder(self) -> Ladder:
+        """Who hears of what."""
+        watch = self.rules.anomalies.watch
+        return ladder_of(
+            self.content.escalation, self.rules.budgets, min_impact_nanos=watch.min_impact_nanos,
+            min_history_days=watch.min_history_days,
+        )  # fmt: skip
 
     def guard(self, **more: Any) -> Guard:
         """A guard under this policy; `store`, `listeners`, `clock` and `on_budget_exceeded` may be given."""
@@ -106,7 +121,12 @@ def checked(raw: Mapping[str, Any], name: str, environments: tuple[str, ...] = (
         rules = _rules(content, digest)
     except PolicyError as error:
         raise PolicyError(file=name, key=error.key, expected=error.expected) from None
-    return Policy(content, name or None, digest, rules, environments)
+    found = Policy(content, name or None, digest, rules, environments)
+    try:
+        _ = found.ladder  # what stands in [escalation] is an amount
+    except PolicyError as error:
+        raise PolicyError(file=name, key=error.key, expected=error.expected) from None
+    return found
 
 
 def _rules(content: PolicyFile, digest: str) -> Rules:

@@ -96,10 +96,7 @@ def cases(events: Iterable[Event]) -> tuple[Case, ...]:
     Args:
         events: of the kinds `CASE_KINDS`, others are passed over; in any order, as they come from several hosts.
     """
-    ordered = sorted(
-        (event for event in events if event.kind in CASE_KINDS),
-        key=lambda event: (event.at, _ORDER.get(event.kind, 3), event.id),
-    )
+    ordered = in_order(event for event in events if event.kind in CASE_KINDS)
     filed, found = filed_episodes(ordered), dict[str, Case]()
     for event in ordered:
         one = filed.get(str(event.facts.get("episode")))
@@ -107,6 +104,11 @@ def cases(events: Iterable[Event]) -> tuple[Case, ...]:
             known = found.get(one.episode.id) or Case(app=event.app, episode=one.episode, announced_at=event.at)
             found[known.id] = _after_event(known, event)
     return tuple(sorted(found.values(), key=lambda case: (case.episode.started_at, case.id)))
+
+
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """By time; at one instant what the watch says before what people say of it."""
+    return sorted(events, key=lambda event: (event.at, _ORDER.get(event.kind, 3), event.id))
 
 
 def _after_event(case: Case, event: Event) -> Case:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,11 +14,17 @@ class Contact:
     Attributes:
         key: how the policy names them; an address such as "ana@example.com" needs no table of its own.
         name: for readers. channels: names of `[alerts.channels.NAME]` or URLs, where alerts for them go.
+        away: spans of local dates, the second exclusive, in which their deputy is told.
     """
 
     key: str
     name: str = ""
     channels: tuple[str, ...] = ()
+    away: tuple[tuple[date, date], ...] = ()
+
+    def is_away(self, day: date) -> bool:
+        """Whether somebody else is to be told on that day."""
+        return any(first <= day < back for first, back in self.away)
 
     @property
     def title(self) -> str:
