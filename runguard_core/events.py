@@ -37,6 +37,13 @@ ANOMALY_CLOSED = "anomaly_closed"
 ANOMALY_LABELLED = "anomaly_labelled"
 ANOMALY_ACKNOWLEDGED = "anomaly_acknowledged"
 ANOMALY_RESOLVED = "anomaly_resolved"
+ALERTS_BEGUN = "alerts_begun"
+ALERT_QUEUED = "alert_queued"
+ALERT_TRIED = "alert_tried"
+ALERT_SENT = "alert_sent"
+ALERT_FAILED = "alert_failed"
+ALERT_GIVEN_UP = "alert_given_up"
+ALERT_ASKED_AGAIN = "alert_asked_again"
 
 NOTICE, WARN, STOP = "notice", "warn", "stop"
 
