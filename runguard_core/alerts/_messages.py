@@ -18,6 +18,8 @@ ALERT_KINDS = frozenset(
 )
 #: A try has its answer within so long, or whoever made it has died: far above the time-out of any request.
 CLAIM_SECONDS = 90.0
+#: What nobody has tried to send for so long is not sent by itself any more: it would be no news.
+NEWS_FOR = timedelta(days=14)
 
 
 class State(StrEnum):
@@ -47,6 +49,7 @@ class Try:
         by: the process. is_repeatable: the destination knows the message again, so that a second copy does no harm.
         result: None while there is no answer; reason: what the destination said.
         due_at: when the next try is due, None where there is none.
+        holds_until: so long the whole channel is left alone, None where only this message failed.
     """
 
     number: int
@@ -56,6 +59,7 @@ class Try:
     result: Result | None = None
     reason: str = ""
     due_at: datetime | None = None
+    holds_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +127,7 @@ class Message:
         if self._is_given_up:
             return None
         if last is None:
-            return self.queued_at
+            return self.queued_at if now < self.queued_at + NEWS_FOR else None
         if last.result is not None:
             return last.due_at
         lost_at = None if last.at is None else last.at + timedelta(seconds=CLAIM_SECONDS)
@@ -149,6 +153,8 @@ class Message:
             return self.given_up_reason
         if self.last is not None and self.last.result is None and self.state(now) is not State.SENDING:
             return "the process that sent it ended before it had an answer"
+        if self.last is None and self.state(now) is State.UNDELIVERED:
+            return "nobody sent it while it was news (two weeks)"
         return self.last.reason if self.last is not None else ""
 
 
@@ -202,11 +208,14 @@ def _moved(message: Message, event: Event) -> Message:
     if event.kind == ev.ALERT_TRIED:
         one = replace(one, at=event.at, by=str(facts.get("by", "")), is_repeatable=bool(facts.get("is_repeatable")))
     elif event.kind == ev.ALERT_SENT:
-        one = replace(one, result=Result.SENT, reason=str(facts.get("reason", "")), due_at=None)
+        one = replace(one, result=Result.SENT, reason=str(facts.get("reason", "")), due_at=None, holds_until=None)
     elif one.result is not Result.SENT:
-        due = facts.get("due_at")
         one = replace(
-            one, result=Result(facts["result"]), reason=str(facts.get("reason", "")),
-            due_at=None if due is None else datetime.fromisoformat(due),
+            one, result=Result(facts["result"]), reason=str(facts.get("reason", "")), due_at=_moment(facts.get("due_at")),
+            holds_until=_moment(facts.get("holds_until")),
         )  # fmt: skip
     return replace(message, tries={**message.tries, number: one})
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -75,12 +75,18 @@ def sent_event(message: Message, number: int, now: datetime, reason: str) -> Eve
 
 
 def failed_event(
-    message: Message, number: int, now: datetime, result: Result, reason: str, due_at: datetime | None
+    message: Message, number: int, now: datetime, result: Result, reason: str, due_at: datetime | None,
+    holds_until: datetime | None = None,
 ) -> Event:  # fmt: skip
-    """It has not, or nobody knows; `due_at` is when it is sent again, None where it is not by itself."""
-    due = None if due_at is None else due_at.isoformat()
+    """It has not, or nobody knows.
+
+    Args:
+        due_at: when it is sent again, None where it is not by itself. holds_until: so long its whole channel is left alone.
+    """
+    times = {"due_at": due_at, "holds_until": holds_until}
+    facts = {key: None if at is None else at.isoformat() for key, at in times.items()}
     said = f"not delivered to {message.channel}: {reason}"
-    return _step(message, ev.ALERT_FAILED, "failed", number, now, said, result=result.value, reason=reason, due_at=due)
+    return _step(message, ev.ALERT_FAILED, "failed", number, now, said, result=result.value, reason=reason, **facts)
 
 
 def given_up_event(message: Message, number: int, now: datetime, reason: str) -> Event:

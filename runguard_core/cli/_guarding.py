@@ -32,7 +32,7 @@ def guard_this_process() -> Guard:
     if limit:
         budget = Budget(limit, name="run --budget", where={RUN_TAG: run})
         rules = replace(rules, budgets=(*rules.budgets, budget))
-    guard = Guard(rules=rules, store=policy.content.store)
+    guard = policy.deliver_alerts(Guard(rules=rules, store=policy.content.store))
     if guard.store.url.startswith("sqlite:"):
         env["RUNGUARD_STORE"] = guard.store.url  # processes started from here, in whatever directory, share the ledger
     elif policy.content.store:

@@ -42,6 +42,7 @@ class Dispatcher:
         self._listeners = list(listeners)
         self._beat, self._beat_seconds = beat, beat_seconds
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._at_end: list[Callable[[], object]] = []
         self._thread: threading.Thread | None = None
         self._started_in = -1
         self._lock = threading.Lock()
@@ -72,6 +73,10 @@ class Dispatcher:
         """Do something on the thread, soon. Takes no lock and starts nothing, so a finalizer may call it."""
         self._queue.put(action)
 
+    def at_end(self, action: Callable[[], object]) -> None:
+        """Do something when closing, behind the last event."""
+        self._at_end.append(action)
+
     def start(self) -> None:
         """Make sure the thread runs (again, after a fork)."""
         if self._started_in == _generation:
@@ -90,6 +95,8 @@ class Dispatcher:
             self._queue.put(_CLOSE)
             thread.join(drain_seconds)
         self._thread = None
+        while self._at_end:
+            self._do(self._at_end.pop(0))
 
     def flush(self, seconds: float = _DRAIN_SECONDS) -> bool:
         """Wait until everything queued so far has been delivered; False when that took longer."""
@@ -126,7 +133,7 @@ class Dispatcher:
         except Exception:  # noqa: BLE001  the thread must outlive any store's failure
             _log.exception("RunGuard could not renew its holds; they expire and are charged at their quotes")
 
-    def _do(self, action: Callable[[], None]) -> None:
+    def _do(self, action: Callable[[], object]) -> None:
         try:
             action()
         except Exception:  # noqa: BLE001  the thread must outlive whatever it is handed

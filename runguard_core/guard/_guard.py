@@ -236,6 +236,10 @@ class Guard(PlainCalls):
         """Do something soon on the guard's own thread: for finalizers, which run at any point and must take no lock."""
         self._engine.dispatcher.defer(action)
 
+    def before_close(self, action: Callable[[], object]) -> None:
+        """Do something at the end, when all events are delivered and the ledger is still open. What it raises is logged."""
+        self._engine.dispatcher.at_end(action)
+
     def install(self, *names: str) -> tuple[str, ...]:
         """Hook into the frameworks that are present (or the named ones); the names that were hooked."""
         return install_adapters(self, names)

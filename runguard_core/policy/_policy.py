@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from runguard_core.alerts import Alerting, attach
 from runguard_core.budgets import Budget, parse_limit
 from runguard_core.detectors import Repetition, ToolRule
 from runguard_core.errors import InvalidAmountError, PolicyError
@@ -21,6 +22,7 @@ from runguard_core.finops.owners import Ladder, Planned, Registry
 from runguard_core.guard import Guard, Rules, rules_of
 from runguard_core.ledger import Unit
 from runguard_core.money import usd_to_nanos
+from runguard_core.policy._alerts import alerting_of, check_alerts
 from runguard_core.policy._anomalies import anomaly_rules
 from runguard_core.policy._calendar import calendar_of
 from runguard_core.policy._detectors import detectors_of
@@ -76,10 +78,24 @@ class Policy:
             min_history_days=watch.min_history_days,
         )  # fmt: skip
 
+    @property
+    def alerting(self) -> Alerting:
+        """Where alerts go, with the secrets that the environment has now."""
+        return alerting_of(self.content.alerts, self.registry)
+
     def guard(self, **more: Any) -> Guard:
-        """A guard under this policy; `store`, `listeners`, `clock` and `on_budget_exceeded` may be given."""
+        """A guard under this policy; `store`, `listeners`, `clock` and `on_budget_exceeded` may be given.
+
+        With `[alerts]` set it delivers alerts from a thread of its own.
+        """
         more.setdefault("store", self.content.store)
-        return Guard(rules=self.rules, **more)
+        return self.deliver_alerts(Guard(rules=self.rules, **more))
+
+    def deliver_alerts(self, guard: Guard) -> Guard:
+        """The guard, which now delivers alerts if `[alerts]` names a channel."""
+        if self.content.alerts.is_set:
+            attach(guard, self.alerting)
+        return guard
 
 
 def load_policy(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Policy:
@@ -118,6 +134,7 @@ def checked(raw: Mapping[str, Any], name: str, environments: tuple[str, ...] = (
         raise first_mistake(error, raw, name) from None
     digest = sha256(json.dumps(content.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
     try:
+        check_alerts(content.alerts, _channels_named(content))
         rules = _rules(content, digest)
     except PolicyError as error:
         raise PolicyError(file=name, key=error.key, expected=error.expected) from None
@@ -127,6 +144,11 @@ def checked(raw: Mapping[str, Any], name: str, environments: tuple[str, ...] = (
     except PolicyError as error:
         raise PolicyError(file=name, key=error.key, expected=error.expected) from None
     return found
+
+
+def _channels_named(content: PolicyFile) -> dict[str, list[str]]:
+    found = {f"contacts.{name}.channels": contact.channels for name, contact in content.contacts.items()}
+    return found | {f"teams.{name}.channels": team.channels for name, team in content.teams.items()}
 
 
 def _rules(content: PolicyFile, digest: str) -> Rules:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from random import Random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,15 +18,7 @@ from runguard_core.alerts._outbox import (
     tried_event,
 )
 from runguard_core.ledger import Event, EventFilter, Store
-from runguard_core.stores import open_store
 from tests.alerts.values import T0, a_notice, later
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield opened
-    opened.close()
 
 
 def only(store: Store) -> Message:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from runguard_core.alerts import KNOWS_AGAIN, Channel, ChannelKind
+from runguard_core.clock import SystemClock
 from runguard_core.finops.owners import Notice, Step, Urgency
 
 T0 = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -23,3 +25,29 @@ def a_notice(about: str = "an-1", **more: Any) -> Notice:
         "feature": "search", "agent": "planner", "session": "s-1",
     }  # fmt: skip
     return Notice(**{**values, **more})  # type: ignore[arg-type]  # whatever the test says
+
+
+def a_channel(url: str, kind: str = "webhook", **more: Any) -> Channel:
+    """One on this machine."""
+    found = ChannelKind(kind)
+    values = {
+        "name": "ops",
+        "allow_private": True,
+        "allow_http": True,
+        "is_repeatable": found in KNOWS_AGAIN,
+        "timeout_seconds": 5.0,
+    }
+    return Channel(**{**values, "kind": found, "url": url, **more})  # type: ignore[arg-type]  # whatever the test says
+
+
+class Hands(SystemClock):
+    """A clock that stands until it is moved; its stopwatch is the machine's."""
+
+    def __init__(self, at: datetime = T0) -> None:
+        self.at = at
+
+    def now(self) -> datetime:  # type: ignore[override]
+        return self.at
+
+    def move(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
