@@ -44,6 +44,11 @@ ALERT_SENT = "alert_sent"
 ALERT_FAILED = "alert_failed"
 ALERT_GIVEN_UP = "alert_given_up"
 ALERT_ASKED_AGAIN = "alert_asked_again"
+ACTION_OPENED = "action_opened"
+ACTION_CHANGED = "action_changed"
+ACTION_DONE = "action_done"
+ACTION_DROPPED = "action_dropped"
+PERIOD_CLOSED = "period_closed"
 
 NOTICE, WARN, STOP = "notice", "warn", "stop"
 

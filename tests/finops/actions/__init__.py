@@ -1,0 +1,1 @@
+"""Tests of the backlog and of what it saved."""
