@@ -49,6 +49,7 @@ ACTION_CHANGED = "action_changed"
 ACTION_DONE = "action_done"
 ACTION_DROPPED = "action_dropped"
 PERIOD_CLOSED = "period_closed"
+DEMO_MADE = "demo_made"
 
 NOTICE, WARN, STOP = "notice", "warn", "stop"
 

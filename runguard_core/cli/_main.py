@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -108,11 +110,35 @@ def root(
 
 
 @app.command("demo")
-def demo_command() -> None:
+def demo_command(
+    weeks: Annotated[
+        int | None, typer.Option("--weeks", min=1, max=520, help="Write a ledger of so many weeks instead, to try things on.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="With --weeks: their last day; else the last Sunday.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="With --weeks: the same seed, the same traffic.")] = 1,
+    scale: Annotated[float, typer.Option("--scale", min=0.01, max=100, help="With --weeks: times 200 sessions a day.")] = 1.0,
+    incidents: Annotated[
+        bool, typer.Option("--incidents/--no-incidents", help="With --weeks: eleven incidents of eight kinds, or none.")
+    ] = True,
+    store: Annotated[
+        str | None, typer.Option("--store", help="With --weeks: where; else demo-shop.db in the state directory.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option("--truth", help="With --weeks: write what was put in, as JSON, to this file.")
+    ] = None,
+) -> None:
     r"""Run the main job offline in a few seconds: a healthy agent, a loop that is stopped, a burst against a cap.
 
     Needs LangChain: pip install 'runguard-core\[langchain]'
+
+    With --weeks it writes the ledger of a shop of six features, and its policy beside it: owners, budgets, incidents with the
+    events that a guard would have announced. The same again changes nothing.
+
+    Example: [bold]runguard demo --weeks 16[/]
     """
+    if weeks is not None:
+        wanted = _demo_weeks.wanted_of(weeks, until, seed, scale, datetime.now(UTC), has_incidents=incidents)
+        raise typer.Exit(_demo_weeks.run_weeks(wanted, store, truth))
     from runguard_core.cli._demo import run_demo  # noqa: PLC0415  imports LangChain
 
     raise typer.Exit(run_demo(out))

@@ -9,7 +9,7 @@ from runguard_core.testing._reply import Reply, Request, ToolUse
 from runguard_core.testing._traffic import Traffic, TrafficCall, make_traffic
 from runguard_core.testing._traffic_features import FEATURES, FeatureTraffic
 from runguard_core.testing._traffic_incidents import Incident, IncidentKind, draw_incident
-from runguard_core.testing._traffic_loading import ledger_rows, recordings, write_traffic
+from runguard_core.testing._traffic_loading import Release, ledger_rows, recordings, write_traffic
 
 __all__ = [
     "FEATURES",
@@ -20,6 +20,7 @@ __all__ = [
     "FeatureTraffic",
     "Incident",
     "IncidentKind",
+    "Release",
     "Reply",
     "Request",
     "Script",

@@ -14,9 +14,11 @@ from itertools import count
 from random import Random
 from typing import NamedTuple
 
+from runguard_core.calls import PromptPart
 from runguard_core.prices import PriceBook, Rates
 from runguard_core.testing._traffic_features import FEATURES, FeatureTraffic
 from runguard_core.testing._traffic_incidents import Incident, IncidentKind
+from runguard_core.testing._traffic_prompts import PromptMakeup
 from runguard_core.usage import Usage
 
 _MAX_CONTEXT_TOKENS = 110_000
@@ -38,6 +40,7 @@ class TrafficCall(NamedTuple):
         usage: tokens, None for a tool; nanos: cost in nano-USD; excess_nanos: the part that an incident caused.
         error: "" or what went wrong (the attempt was billed all the same).
         result_chars: size of an answer or of a tool's result. argument: what the tool was asked, as a number.
+        parts: what the prompt was made of; () for a tool.
     """
 
     at: datetime
@@ -56,6 +59,7 @@ class TrafficCall(NamedTuple):
     error: str
     result_chars: int
     argument: int
+    parts: tuple[PromptPart, ...] = ()
 
 
 @dataclass(slots=True)
@@ -146,34 +150,40 @@ class _Maker:
         user = _STRANGER if stranger else f"u-{int(of.users * dice.random() ** 2)}"
         left = 1 + int(dice.expovariate(1 / max(of.turns - 1, 0.2)) * math.exp(dice.gauss(0, 0.3)))
         left = min(left * 3 if stranger else left, 80)
-        history, run_number, turn_in_session = 0, 0, 0
+        history, run_number, turn_in_session, makeup = 0, 0, 0, PromptMakeup(of)
         while left > 0:
             run_number += 1
             turns = min(left, 1 + int(dice.expovariate(1 / 2.5)))
             left -= turns
-            history += of.prompt.draw(dice)
+            asked = of.prompt.draw(dice)
+            history += asked
+            makeup.begin_run()
+            makeup.add("user", asked)
             for turn in range(1, turns + 1):
                 turn_in_session += 1
                 history = min(history, _KEPT_TOKENS)  # older turns are dropped
+                makeup.keep(_KEPT_TOKENS)
                 answer = of.answer.draw(dice) * (3 if stranger else 1)
                 cached = dice.random() < 0.4 and turn_in_session > 1
                 seconds = 0.8 + answer / 60 * math.exp(dice.gauss(0, 0.3))
                 spot = (of, user, name, f"{name}-r{run_number}", turn, run_number)
-                made = list(self._model_call(spot, at, seconds, history, answer, cached, turn_in_session, extra, dice))
+                made = list(self._model_call(spot, at, seconds, history, answer, cached, turn_in_session, extra, makeup))
                 yield from made
                 at = made[-1].at + timedelta(seconds=made[-1].duration_seconds)
                 history += answer
+                makeup.add("assistant", answer)
                 if turn < turns:
                     found = round(of.tool_tokens * math.exp(dice.gauss(0, 0.6)))
                     took = dice.uniform(0.1, 2.0)
                     yield _tool(spot, at, took, found, dice.randrange(10**9))
                     at += timedelta(seconds=took)
                     history += found
+                    makeup.add("tool", found)
             at += timedelta(seconds=dice.uniform(5, 240))
 
     def _model_call(
         self, spot: Spot, at: datetime, seconds: float, history: int, answer: int,
-        cached: bool, turn_in_session: int, extra: int | None, dice: Random,
+        cached: bool, turn_in_session: int, extra: int | None, makeup: PromptMakeup,
     ) -> Iterator[TrafficCall]:  # fmt: skip
         """A model call, as it is made under whatever incident goes on: perhaps longer, dearer, or several times."""
         of = spot[0]
@@ -191,25 +201,31 @@ class _Maker:
                 excess = nanos if extra is not None or number < tries - 1 else max(0, nanos - plain)
                 self.excess[cause] += excess
             error = "" if number == tries - 1 else "APITimeoutError: no answer within 60 seconds"
-            yield TrafficCall(at, seconds, *spot, "", model, usage, nanos, excess, error, 4 * usage.output_tokens, 0)
+            parts = makeup.parts(usage.input_tokens, None if cause is None else self._incidents[cause].kind)
+            yield TrafficCall(at, seconds, *spot, "", model, usage, nanos, excess, error, 4 * usage.output_tokens, 0, parts)
             at += timedelta(seconds=seconds + 2)
 
     def _loop(self, of: FeatureTraffic, place: int, name: str, dice: Random) -> Iterator[TrafficCall]:
         """One session that goes round and round until its incident ends."""
         incident = self._incidents[place]
         at, history, turn = incident.started_at, of.prompt.draw(dice), 0
-        spot = (of, "u-7", name, f"{name}-r1")
+        spot, makeup = (of, "u-7", name, f"{name}-r1"), PromptMakeup(of)
+        makeup.add("user", history)
         while at < incident.ended_at:
             turn += 1
             answer, seconds = of.answer.draw(dice), dice.uniform(3, 12)
             usage = _usage(min(of.system_tokens + history, _MAX_CONTEXT_TOKENS), answer, 0)
             nanos = self._rate(of, of.model, at).charge(usage, None)
             self.excess[place] += nanos
-            yield TrafficCall(at, seconds, *spot, turn, 1, "", of.model, usage, nanos, nanos, "", 4 * answer, 0)
+            parts = makeup.parts(usage.input_tokens, incident.kind)
+            yield TrafficCall(at, seconds, *spot, turn, 1, "", of.model, usage, nanos, nanos, "", 4 * answer, 0, parts)
             at += timedelta(seconds=seconds)
             yield _tool((*spot, turn, 1), at, 1.0, of.tool_tokens, 1)
             at += timedelta(seconds=1)
             history += answer + of.tool_tokens
+            makeup.add("assistant", answer)
+            makeup.add("tool", of.tool_tokens)
+            makeup.keep(_MAX_CONTEXT_TOKENS - of.system_tokens)
 
     def _rate(self, of: FeatureTraffic, model: str, at: datetime) -> Rates:
         key = (model, f"{at:%Y-%m}")

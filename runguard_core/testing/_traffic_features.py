@@ -24,6 +24,8 @@ class FeatureTraffic:
         tool, tool_tokens: what it looks things up with, and how much of it comes back by the median.
         sessions_per_day: on a weekday; weekend_ratio: of it on Saturdays and Sundays; hours: shape of the day.
         turns: model calls of a session by the mean. growth_per_week: of the number of sessions.
+        account: the provider's project or workspace that its calls go to, "" where that is not known.
+        untagged_ratio: share of its sessions that carry no team.
     """
 
     feature: str
@@ -44,6 +46,8 @@ class FeatureTraffic:
     turns: float
     growth_per_week: float = 0.01
     users: int = 200
+    account: str = ""
+    untagged_ratio: float = 0.0
 
 
 FEATURES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -94,3 +95,39 @@ def test_token_sizes_are_like_those_of_the_trace(shared_data: Path, name: str, c
     for share in (0.25, 0.5, 0.75, 0.95):
         assert drawn[int(share * len(drawn))] == pytest.approx(real[int(share * len(real))], rel=0.33)
     assert drawn[-1] <= real[-1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "origin"),
+    [
+        (IncidentKind.CONTEXT_BLOAT, "tool:read_file"),
+        (IncidentKind.PROMPT_REGRESSION, "system"),
+        (IncidentKind.TOOL_LOOP, "tool:read_file"),
+    ],
+)
+def test_a_prompt_is_made_of_all_its_tokens_and_an_incident_is_where_it_grew(kind: IncidentKind, origin: str) -> None:
+    """Four characters a token, by origin; what an incident adds has a place to be found in."""
+    usual, grown = Counter[str](), Counter[str]()
+    count = Counter[bool]()
+    for call in with_incident(kind).calls:
+        if call.usage is None:
+            assert call.parts == ()
+            continue
+        assert abs(sum(part.chars for part in call.parts) - 4 * call.usage.input_tokens) <= 8
+        assert all(0 <= part.new_chars <= part.chars for part in call.parts)
+        count[call.excess_nanos > 0] += 1
+        for part in call.parts:
+            (grown if call.excess_nanos else usual)[part.origin] += part.chars
+    more = {name: grown[name] / count[True] - usual[name] / count[False] for name in grown}
+    assert max(more, key=more.__getitem__) == origin
+
+
+def test_the_first_prompt_of_a_run_is_new_and_the_next_one_sends_it_again() -> None:
+    """As an adapter sees it: what no earlier prompt of this run held."""
+    calls = [call for call in make_traffic(START, 2, seed=1, features=[FEATURES[3]]).calls if call.usage is not None]
+    for call in calls:
+        if call.turn == 1:
+            assert all(part.new_chars == part.chars for part in call.parts)
+        else:
+            assert next(part for part in call.parts if part.origin == "system").new_chars == 0
+    assert any(call.turn > 1 for call in calls)
