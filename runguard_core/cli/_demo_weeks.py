@@ -15,13 +15,14 @@ from runguard_core.attribution import Attribution
 from runguard_core.cli._app import Exit, err, errors, fail, say, write_file
 from runguard_core.cli._bars import bar
 from runguard_core.cli._demo_shop import SHOP, release_of, shop_features, shop_incidents, shop_policy, shop_releases
+from runguard_core.cli._loading import default_url, open_for_loading
 from runguard_core.cli._text import shown
 from runguard_core.events import DEMO_MADE, NOTICE, event
 from runguard_core.guard import anomaly_event
 from runguard_core.ledger import CallFilter, Event, EventFilter, Store
 from runguard_core.money import usd_text
 from runguard_core.policy import load_policy
-from runguard_core.stores import default_path, open_store, state_directory
+from runguard_core.stores import default_path
 from runguard_core.testing import Incident, Release, Traffic, make_traffic, write_traffic
 
 
@@ -63,13 +64,11 @@ def wanted_of(weeks: int, until: str | None, seed: int, scale: float, now: datet
 def run_weeks(wanted: Wanted, store: str | None, truth: Path | None) -> int:
     """Make the ledger, its policy and the truth about it; say what to try next."""
     with errors():
-        url = store or f"sqlite:///{default_path(SHOP)}"
-        if store is None:
-            state_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
+        url = store or default_url(SHOP)
         policy = _policy_beside(url, wanted.scale)
         incidents = shop_incidents(wanted.start, wanted.end, wanted.seed) if wanted.has_incidents else []
         releases = shop_releases(wanted.start, wanted.end, incidents)
-        opened = open_store(url if "leases=" in url or url == "memory://" else f"{url}{'&' if '?' in url else '?'}leases=off")
+        opened = open_for_loading(url)
         try:
             is_there = _is_there(opened, wanted)
             if not is_there or truth is not None:

@@ -10,14 +10,18 @@ from runguard_core.replay._playing import play
 from runguard_core.replay._reading import read_recordings, recording_files
 from runguard_core.replay._recording import RecordedEvent, Recording
 from runguard_core.replay._summing import ReplaySum, RuleSum, sum_json, summed
+from runguard_core.replay._timeline import noon
+from runguard_core.replay._to_ledger import Importer, Rows
 
 __all__ = [
     "Beat",
+    "Importer",
     "Played",
     "RecordedEvent",
     "Recording",
     "RecordingError",
     "ReplaySum",
+    "Rows",
     "RuleSum",
     "Stop",
     "Tally",
@@ -25,6 +29,7 @@ __all__ = [
     "beats_of_calls",
     "dead_tail_nanos",
     "incident_json",
+    "noon",
     "parse_line",
     "parse_run",
     "play",
