@@ -15,6 +15,7 @@
     ├── StoreError
     │   ├── StoreUnavailableError
     │   └── StoreSchemaError
+    ├── ExportError             a file for others that cannot be written, or does not fit this ledger
     ├── InvalidAmountError      also a ValueError
     └── PolicyError             also a ValueError
 
@@ -265,6 +266,15 @@ class StoreUnavailableError(StoreError):
 
 class StoreSchemaError(StoreError):
     """The store was written by another version of the schema."""
+
+
+class ExportError(RunguardError):
+    """Rows that cannot be written for others. Attributes: `place`, file or folder; `reason`; `way_out`, what to do."""
+
+    def __init__(self, place: str, reason: str, way_out: str = "") -> None:
+        """Keep where, why, and the way out."""
+        self.place, self.reason, self.way_out = place, reason, way_out
+        super().__init__(f"{place}: {reason}{'; ' + way_out if way_out else ''}")
 
 
 class PolicyError(RunguardError, ValueError):

@@ -1,1 +1,33 @@
-"""Exports for warehouses: CSV, JSONL, Parquet, FOCUS."""
+"""Rows of the ledger for warehouses: tables by day with a watermark, and a bill in the FOCUS format."""
+
+from runguard_core.export._call_tables import CALLS, TOOL_CALLS
+from runguard_core.export._event_table import EVENTS
+from runguard_core.export._exporting import Exported, export_table
+from runguard_core.export._formats import Format
+from runguard_core.export._session_table import SESSIONS
+from runguard_core.export._sources import LedgerCalls, LedgerEvents, LedgerSessions, Mark, Source, Span, day_of
+from runguard_core.export._table import Column, Kind, Row, Table
+from runguard_core.export._watermark import SCHEMA_NAME, STATE_NAME
+
+__all__ = [
+    "CALLS",
+    "EVENTS",
+    "SCHEMA_NAME",
+    "SESSIONS",
+    "STATE_NAME",
+    "TOOL_CALLS",
+    "Column",
+    "Exported",
+    "Format",
+    "Kind",
+    "LedgerCalls",
+    "LedgerEvents",
+    "LedgerSessions",
+    "Mark",
+    "Row",
+    "Source",
+    "Span",
+    "Table",
+    "day_of",
+    "export_table",
+]
