@@ -25,13 +25,16 @@ from runguard_core.export import (
     LedgerCalls,
     LedgerEvents,
     LedgerSessions,
+    Pricing,
     Source,
     Span,
     Table,
     day_of,
+    export_focus,
     export_table,
 )
 from runguard_core.ledger import Store
+from runguard_core.money import usd_text
 
 export_app = typer.Typer(no_args_is_help=True, help="Rows for a warehouse (CSV, JSON lines, Parquet), and a bill in FOCUS.")
 app.add_typer(export_app, name="export")
@@ -48,9 +51,7 @@ OutOption = Annotated[Path, typer.Option("--out", "-o", help="A folder; files ar
 FormatOption = Annotated[Format, typer.Option("--format", help="How files are written; parquet needs an extra.")]
 SinceOption = Annotated[str | None, typer.Option("--since", help="Days from then on: 7d, or a date such as 2026-11-24 (UTC).")]
 UntilOption = Annotated[str | None, typer.Option("--until", help="Days before then: a date; the days before it, whole.")]
-ColumnsOption = Annotated[
-    str | None, typer.Option("--columns", help="Only these, e.g. app,feature,cost_nanos; id and revision too.")
-]
+ColumnsOption = Annotated[str | None, typer.Option("--columns", help="Only these (and id, revision): app,feature,cost_nanos.")]
 
 
 def _span(app_name: str | None, since: str | None, until: str | None) -> Span:
@@ -96,6 +97,38 @@ for _name in TABLES:
     _command(_name)
 
 
+@export_app.command("focus")
+def focus_command(
+    period: Annotated[str, typer.Option("--period", help="A month, such as 2026-10 (UTC).")],
+    to: Annotated[Path, typer.Option("--out", "-o", help="The file; its name ends in .csv or .parquet.")],
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="Tell rows apart by more: agent, owner, release, tag:KEY; repeat it.")
+    ] = None,
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a month as a bill in FOCUS 1.2: a row per day, feature, team, model and token class.
+
+    The rows' EffectiveCost adds up to the ledger to the nano-dollar.
+
+    Example: [bold]runguard export focus --period 2026-10 -o focus.csv[/]
+    """
+    with ledger(store, app_name, policy) as (opened, loaded):
+        rules = loaded.rules
+        pricing = Pricing(book=rules.prices, assumed=rules.assumed_rates, tool_nanos=rules.tool_prices_nanos)
+        with told("calls", is_shown=not as_json) as tell:
+            found = export_focus(opened, to, period, pricing, app=app_name, by=by or (), tell=tell)
+        document = {
+            "ledger": opened.url, "file": str(found.path), "row_count": found.row_count, "nanos": str(found.nanos),
+            "usd": usd_text(found.nanos), "pending_count": found.pending_count,
+        }  # fmt: skip
+        late = f" {counted(found.pending_count, 'call')} in flight are not in it yet." if found.pending_count else ""
+        rows = f"{counted(found.row_count, 'row')} for {usd_text(found.nanos)} USD"
+        show(as_json, document, lambda: say(f"{rows} in {to}, equal to the ledger's {period}.{late}"))
+
+
 @export_app.command("schema")
 def schema_command(
     table: Annotated[str, typer.Argument(help=f"One of {', '.join(TABLES)}.")],
@@ -122,9 +155,8 @@ def _say(name: str, to: Path, found: Exported) -> None:
     if not found.part_count:
         say(f"Nothing is new in {name} since the last run into {to}." if found.unchanged_count else f"There are no {name} then.")
         return
-    say(
-        f"{counted(found.row_count, 'row')} of {name} in {counted(len(found.files), 'file')} under {to}, revision {found.revision}."
-    )
+    where = f"{counted(len(found.files), 'file')} under {to}"
+    say(f"{counted(found.row_count, 'row')} of {name} in {where}, revision {found.revision}.")
     if found.missing_count:
         err.print(
             f"{counted(found.missing_count, 'row')} could not be written: the ledger counts them and has dropped them "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, groupby
@@ -13,11 +13,10 @@ from typing import Any
 from runguard_core.errors import ExportError
 from runguard_core.export._files import written
 from runguard_core.export._formats import Format, check_format, writer
-from runguard_core.export._sources import Mark, Source, Span
+from runguard_core.export._sources import Mark, Source, Span, Tell
 from runguard_core.export._table import Row, Table
 from runguard_core.export._watermark import SCHEMA_NAME, Watermark, check_not_ahead, read_watermark
 
-Tell = Callable[[int, int], None]
 _MICROSECOND = timedelta(microseconds=1)
 
 

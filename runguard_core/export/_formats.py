@@ -52,14 +52,15 @@ def writer(format_: Format, file: BinaryIO, columns: Sequence[Column], marks: Ma
 def check_format(format_: Format) -> None:
     """ExportError: what a format needs is not installed."""
     if format_ is Format.PARQUET:
-        _pyarrow()
+        pyarrow_parquet()
 
 
-def _pyarrow() -> Any:
+def pyarrow_parquet() -> Any:
+    """pyarrow, with its module for Parquet. ExportError: it is not installed."""
     try:
         import pyarrow.parquet  # noqa: PLC0415  an extra
     except ImportError:
-        raise ExportError("--format parquet", "needs pyarrow", "pip install 'runguard-core[export]'") from None
+        raise ExportError("Parquet", "needs pyarrow", "pip install 'runguard-core[export]'") from None
     return pyarrow
 
 
@@ -105,7 +106,7 @@ class _Parquet:
     """A lot of rows is a row group; compressed with zstd."""
 
     def __init__(self, file: BinaryIO, columns: Sequence[Column], marks: Mapping[str, str]) -> None:
-        pa = _pyarrow()
+        pa = pyarrow_parquet()
         types = {
             Kind.TEXT: pa.string(), Kind.INT: pa.int64(), Kind.NANOS: pa.int64(), Kind.USD: pa.decimal128(19, 9),
             Kind.INSTANT: pa.timestamp("us", tz="UTC"), Kind.BOOL: pa.bool_(), Kind.SECONDS: pa.float64(), Kind.JSON: pa.string(),

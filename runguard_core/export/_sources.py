@@ -7,7 +7,7 @@ correction changes a sum, so the part's rows are exported again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -20,6 +20,7 @@ from runguard_core.export._session_table import SESSIONS, session_rows
 from runguard_core.export._table import Row, Table
 from runguard_core.ledger import CallFilter, CallRecord, Event, EventFilter, Store, Total, TotalKey
 
+Tell = Callable[[int, int], None]
 _QUARTER, _DAY = timedelta(minutes=15), timedelta(days=1)
 _PAYER = ("quarter_hour", "kind", "app", "feature", "team", "owner", "agent", "provider", "model")
 #: Calls that are read at once, unless a single quarter of an hour has more.
@@ -85,8 +86,8 @@ class LedgerCalls:
     def marks(self) -> Mapping[str, Mark]:
         """See `Source`."""
         found = {}
-        for day, totals in _days(self._store, self._span):
-            for part, some in _by_quarter(day, totals, self._kind).items():
+        for _, totals in _days(self._store, self._span):
+            for part, some in _by_quarter(totals, self._kind).items():
                 found[part] = _mark(some)
             self._counts.update(_counts(totals))
         return found
@@ -196,7 +197,7 @@ def _days(store: Store, span: Span) -> Iterator[tuple[str, Mapping[TotalKey, Tot
         yield day, store.totals(_PAYER, CallFilter(app=span.app, since=since, until=since + _DAY))
 
 
-def _by_quarter(day: str, totals: Mapping[TotalKey, Total], kind: CallKind) -> dict[str, dict[TotalKey, Total]]:
+def _by_quarter(totals: Mapping[TotalKey, Total], kind: CallKind) -> dict[str, dict[TotalKey, Total]]:
     found: dict[str, dict[TotalKey, Total]] = {}
     for key in sorted(totals, key=repr):
         if key[1] == kind.value:

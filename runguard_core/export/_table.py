@@ -37,10 +37,8 @@ class Column:
 
 
 #: The first two columns of every table.
-ID = Column("id", Kind.TEXT, "what the row is about; one id may have several rows, of which the highest revision holds", True)
-REVISION = Column(
-    "revision", Kind.INT, "when this row was exported, microseconds since 1970 (UTC); ever higher in one folder", True
-)
+ID = Column("id", Kind.TEXT, "what the row is about; of several rows of one id the highest revision holds", True)
+REVISION = Column("revision", Kind.INT, "when it was exported, microseconds since 1970 (UTC); ever higher in one folder", True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What was exported, remembered beside it: `_runguard.json` in the folder. It goes where the files go, so it cannot lie about them."""
+"""What was exported, remembered beside it in `_runguard.json`: it goes where the files go, so it cannot lie about them."""
 
 from __future__ import annotations
 
