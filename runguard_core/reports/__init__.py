@@ -12,7 +12,7 @@ from runguard_core.reports._documents import (
     session_json,
     spend_json,
 )
-from runguard_core.reports._explaining import Explained, OriginCost, RunExplained, Turn, explain
+from runguard_core.reports._explaining import Explained, OriginCost, RunExplained, Turn, explain, part_costs
 from runguard_core.reports._grading import Grade, Sign, grade
 from runguard_core.reports._spending import (
     NONE_KEY,
@@ -54,6 +54,7 @@ __all__ = [
     "grade",
     "grade_json",
     "latch_json",
+    "part_costs",
     "session_json",
     "sessions",
     "spend_json",

@@ -169,6 +169,21 @@ def _origins(calls: Sequence[CallRecord]) -> tuple[list[OriginCost], int]:
     return sorted(sums.values(), key=lambda row: -row.nanos), output_nanos
 
 
+#: Where a prompt's cost is filed that nobody measured, and what is no prompt.
+UNMEASURED, ANSWER, TOOLS = "prompt (not measured)", "answer", "tool charges"
+
+
+def part_costs(call: CallRecord) -> dict[str, int]:
+    """What each origin of a call's prompt cost, and its answer: nano-USD, by the rule of `explain`, adding up to its cost."""
+    if call.kind is not CallKind.MODEL:
+        return {TOOLS: call.cost_nanos}
+    prompt = _prompt_share(call)
+    found = {ANSWER: call.cost_nanos - prompt}
+    for origin, nanos in [(part.origin, nanos) for part, nanos in _shares(call, prompt)] or [(UNMEASURED, prompt)]:
+        found[origin] = found.get(origin, 0) + nanos
+    return found
+
+
 def _prompt_share(call: CallRecord) -> int:
     usage = call.settlement.usage if call.settlement is not None else None
     if usage is None or not usage.total_tokens:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from runguard_core import Guard, ModelCall, Usage
+from runguard_core.calls import PromptPart
 from runguard_core.cli import _main  # noqa: F401  fills the table of commands
 from runguard_core.cli._app import app
 from runguard_core.stores import open_store
@@ -61,3 +63,33 @@ def test_what_is_missing_is_said(shop: str, tmp_path: Path) -> None:
     assert "--to" in run("why", "--store", shop, "--from", "2026-W32", code=2)
     assert "no call" in run("why", "--store", shop, "--from", "2025-W32", "--to", "2025-W33", code=1)
     assert "2026-W47" in run("why", "--store", shop, "--from", "yesterday", "--to", "2026-W33", code=2)
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Sessions of two releases; the second sends longer results of a tool."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('blame') / 'shop.db'}"
+    guard = Guard(app="shop", store=url + "?leases=off")
+    for number in range(60):
+        release, chars = ("1.4", 400) if number < 30 else ("1.5", 40_000)
+        parts = (PromptPart("user", 100 + number), PromptPart("tool:search", chars))
+        with guard.session(f"s{number}", feature="search", release=release) as session:
+            made = session.reserve(ModelCall(model="gpt-4o-mini", provider="openai", parts=parts))
+            made.post(Usage(input_tokens=sum(part.chars for part in parts) // 4, output_tokens=20))
+    guard.close()
+    return url
+
+
+def test_blame_names_the_release_and_the_part(released: str) -> None:
+    """In the text and in the document."""
+    text = run("blame", "--store", released, "--feature", "search")
+    assert "1.5 raised cost per session against 1.4" in text and "tool:search" in text
+    assert max(map(len, text.splitlines())) <= 100
+    found = json.loads(run("blame", "--store", released, "--feature", "search", "--json"))
+    assert (found["culprit"], found["releases"][1]["parts"][0]["part"]) == ("1.5", "tool:search")
+
+
+def test_blame_says_what_is_missing(released: str) -> None:
+    """No release named, no such release."""
+    assert "none names a prompt" in run("blame", "--store", released, "--feature", "search", "--by", "prompt", code=1)
+    assert "there are: 1.4, 1.5" in run("blame", "--store", released, "--feature", "search", "--release", "9", code=2)

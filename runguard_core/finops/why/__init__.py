@@ -1,20 +1,32 @@
 """Why spend changed, and who changed what."""
 
+from runguard_core.finops.why._blame import Blamed, PartChange, Release, Verdict, culprit, release_of
 from runguard_core.finops.why._change import Change, Why, why
+from runguard_core.finops.why._means import LEAST_SESSIONS, Interval, Moments, difference
 from runguard_core.finops.why._measured import Measured, ModelUse, measured
 from runguard_core.finops.why._splitting import FACTORS, Factor, split_change, whole_parts
 from runguard_core.finops.why._windows import last_two, named_window
 
 __all__ = [
     "FACTORS",
+    "LEAST_SESSIONS",
+    "Blamed",
     "Change",
     "Factor",
+    "Interval",
     "Measured",
     "ModelUse",
+    "Moments",
+    "PartChange",
+    "Release",
+    "Verdict",
     "Why",
+    "culprit",
+    "difference",
     "last_two",
     "measured",
     "named_window",
+    "release_of",
     "split_change",
     "whole_parts",
     "why",
