@@ -88,6 +88,17 @@ def _short(nanos: int) -> str:
     return f"{round(usd, places):f}".rstrip("0")
 
 
+def brief_usd(nanos: int) -> str:
+    """For tables that are read, not added up: whole dollars from 100, cents from ten cents, below two significant digits."""
+    usd = abs(nanos) / NANOS_PER_USD
+    text = f"{usd:,.0f}" if usd >= 100 else f"{usd:.2f}" if usd >= 0.1 else f"{_short_of(usd)}"
+    return f"{'-' if nanos < 0 else ''}${text}"
+
+
+def _short_of(usd: float) -> str:
+    return f"{Decimal(f'{usd:.1e}'):f}" if usd else "0"
+
+
 def ceil_div(numerator: int, denominator: int) -> int:
     """Division rounded up; both whole, the denominator positive."""
     return -(-numerator // denominator)

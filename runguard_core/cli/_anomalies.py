@@ -19,6 +19,7 @@ from runguard_core.cli._text import shown
 from runguard_core.finops.owners import CASE_KINDS, Case, CaseState, case_json, cases
 from runguard_core.guard import anomaly_event, label_event
 from runguard_core.ledger import CallFilter, CallRecord, EventFilter, Store
+from runguard_core.money import brief_usd
 from runguard_core.policy import Policy
 from runguard_core.reports import EpisodeRow, day_of, episode_json, episode_rows, feature_days
 
@@ -176,20 +177,14 @@ def _cells(row: EpisodeRow, zone: tzinfo, lives: Mapping[str, Case]) -> tuple[st
     whose = episode.session or (f"{episode.feature}, {episode.model}" if episode.model else episode.feature)
     said = state_of(row, lives.get(episode.id))
     state = said if row.is_announced else f"{said}*"
-    usual = f" / {short_usd(episode.expected_nanos)}" if episode.expected_nanos else ""
+    usual = f" / {brief_usd(episode.expected_nanos)}" if episode.expected_nanos else ""
     return (
         episode.id, f"{moment(episode.started_at).astimezone(zone):%m-%d %H:%M}",
         _lasted(episode.started_at, episode.ended_at),
         f"[{_COLOURS[episode.gravity]}]{episode.gravity.value}[/] {KIND_WORDS[episode.kind]} {shown(whose)}",
-        short_usd(episode.seen_nanos) + usual, _ratio_bar(episode.ratio), short_usd(episode.impact_nanos),
+        brief_usd(episode.seen_nanos) + usual, _ratio_bar(episode.ratio), brief_usd(episode.impact_nanos),
         f"[red]{state}[/]" if said == "open" else state,
     )  # fmt: skip
-
-
-def short_usd(nanos: int) -> str:
-    """As many digits as matter: a table of amounts is read, not added up (`--json` has them exact)."""
-    usd = nanos / 1e9
-    return f"${usd:,.0f}" if usd >= 100 else f"${usd:.2f}" if usd >= 0.1 else f"${usd:.2g}"
 
 
 def _lasted(start: float, end: float | None) -> str:
@@ -221,7 +216,7 @@ def _print_days(console: Console, rows: Sequence[EpisodeRow], calls: Sequence[Ca
         top, usual = max([*sums, 1]), sorted(sums)[len(sums) // 2]
         blocks = "".join(_BLOCKS[min(len(_BLOCKS) - 1, nanos * len(_BLOCKS) // top)] for nanos in sums)
         console.print(
-            f"  {blocks}  {shown(feature)}: {short_usd(usual)} by the median, {short_usd(max(sums))} at most", highlight=False
+            f"  {blocks}  {shown(feature)}: {brief_usd(usual)} by the median, {brief_usd(max(sums))} at most", highlight=False
         )
         console.print(f"  [red]{''.join('▔' if place in marked else ' ' for place in range(_DAYS))}[/]")
 

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from runguard_core.anomalies import moment
 from runguard_core.cli._acting import person
-from runguard_core.cli._anomalies import KIND_WORDS, app_of, record_found, rows_of, short_usd
+from runguard_core.cli._anomalies import KIND_WORDS, app_of, record_found, rows_of
 from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, fail, ledger, out, say, show
 from runguard_core.cli._reading import since_of
 from runguard_core.cli._tables import Column, figure, name, print_table
 from runguard_core.cli._text import shown
 from runguard_core.finops.owners import CASE_KINDS, Case, CaseState, acknowledged_event, case_json, cases, resolved_event
 from runguard_core.ledger import Event, EventFilter, Store
+from runguard_core.money import brief_usd
 from runguard_core.policy import Policy
 
 anomaly_app = typer.Typer(
@@ -156,7 +157,7 @@ def _cells(case: Case, zone: tzinfo) -> tuple[str, ...]:
     one = case.episode
     what = f"{one.gravity.value} {KIND_WORDS[one.kind]} {shown(one.session or one.feature)}"
     return (
-        one.id, f"{moment(one.started_at).astimezone(zone):%m-%d %H:%M}", what, short_usd(one.impact_nanos),
+        one.id, f"{moment(one.started_at).astimezone(zone):%m-%d %H:%M}", what, brief_usd(one.impact_nanos),
         f"[{_COLOURS[case.state]}]{case.state.value}[/]", shown(case.resolved_by or case.acknowledged_by),
         _span(case.detect_seconds), _span(case.acknowledge_seconds), _span(case.resolve_seconds),
     )  # fmt: skip

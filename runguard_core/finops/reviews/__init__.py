@@ -1,1 +1,61 @@
 """Reviews of a ledger: weekly, sprint, quarter, and a digest for each owner."""
+
+from runguard_core.finops.reviews._avoided import RULE as AVOIDED_RULE
+from runguard_core.finops.reviews._avoided import Avoided, avoided
+from runguard_core.finops.reviews._episodes import Anomaly, Case
+from runguard_core.finops.reviews._html import html
+from runguard_core.finops.reviews._limits import Allowed, allowed, scaled
+from runguard_core.finops.reviews._markdown import markdown
+from runguard_core.finops.reviews._material import Material, Payer, read_material
+from runguard_core.finops.reviews._opportunities import SEEKERS, opportunities
+from runguard_core.finops.reviews._opportunity import Opportunity, OpportunityKind, Sample
+from runguard_core.finops.reviews._page import Cell, Column, Grid, Page, Point, Points
+from runguard_core.finops.reviews._pictures import blocks_of
+from runguard_core.finops.reviews._verdict import RULE as VERDICT_RULE
+from runguard_core.finops.reviews._verdict import Direction, Verdict, direction, middle, rising_weeks, verdict
+from runguard_core.finops.reviews._weekly import FeatureWeek, Practice, WeeklyReview, weekly
+from runguard_core.finops.reviews._weekly_document import weekly_document
+from runguard_core.finops.reviews._weekly_page import any_anomaly, weekly_page, with_agenda
+
+__all__ = [
+    "AVOIDED_RULE",
+    "SEEKERS",
+    "VERDICT_RULE",
+    "Allowed",
+    "Anomaly",
+    "Avoided",
+    "Case",
+    "Cell",
+    "Column",
+    "Direction",
+    "FeatureWeek",
+    "Grid",
+    "Material",
+    "Opportunity",
+    "OpportunityKind",
+    "Page",
+    "Payer",
+    "Point",
+    "Points",
+    "Practice",
+    "Sample",
+    "Verdict",
+    "WeeklyReview",
+    "allowed",
+    "any_anomaly",
+    "avoided",
+    "blocks_of",
+    "direction",
+    "html",
+    "markdown",
+    "middle",
+    "opportunities",
+    "read_material",
+    "rising_weeks",
+    "scaled",
+    "verdict",
+    "weekly",
+    "weekly_document",
+    "weekly_page",
+    "with_agenda",
+]

@@ -1,0 +1,199 @@
+"""What a weekly review is made from, read once: sums of weeks, sessions' costs, events, calls of the dearest sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from heapq import nlargest
+
+from runguard_core.attribution import UNATTRIBUTED
+from runguard_core.events import (
+    ANOMALY_CLOSED,
+    ANOMALY_LABELLED,
+    ANOMALY_OPENED,
+    ANOMALY_WORSE,
+    CALL_REFUSED,
+    RUN_TRIPPED,
+)
+from runguard_core.finops._calendar import Calendar, Window
+from runguard_core.finops._session_costs import SessionCost, feature_of, session_costs
+from runguard_core.ledger import CallFilter, CallRecord, Event, EventFilter, Store, Total, conversation_of
+
+Tell = Callable[[str], None]
+#: From (app, session) to the session's calls in a window.
+Read = Callable[[str | None, str], tuple[CallRecord, ...]]
+#: So many calls of a window are read at once; of more, those of sessions that are asked for.
+MOST_AT_ONCE = 20_000
+#: Weeks of the line of spend, the reviewed one included.
+TREND_WEEKS = 8
+#: Weeks before the reviewed one that its sessions are compared with.
+USUAL_WEEKS = 4
+#: Sessions of a feature whose calls are read, the dearest.
+SAMPLED_SESSIONS = 100
+#: Stopped sessions whose calls are read.
+MOST_STOPPED = 200
+STOPS = frozenset({RUN_TRIPPED, CALL_REFUSED})
+EPISODES = frozenset({ANOMALY_OPENED, ANOMALY_WORSE, ANOMALY_CLOSED, ANOMALY_LABELLED})
+_EPISODES_REACH = timedelta(weeks=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Whose a feature is, by most of its spend in the week; None where calls do not say."""
+
+    app: str
+    team: str | None = None
+    owner: str | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """The rows behind a weekly review.
+
+    Attributes:
+        weeks: oldest first; the last is the reviewed one.
+        spend: for each week its sums by feature.
+        sessions, usual: costs of the week's sessions, and of those of the weeks before it, by feature.
+        payers: whose each feature is. carried: for each dimension asked for, the nano-USD of calls that carry it.
+        models: sums of the week, and usual_models of the weeks before it, by (feature, provider, model).
+        events: stops of the week, and what is said of episodes. stopped: calls of the stopped sessions, by (app, session).
+        dearest: by feature, calls of its dearest sessions of the week, one tuple a session.
+    """
+
+    weeks: tuple[Window, ...]
+    spend: tuple[Mapping[str, Total], ...]
+    sessions: Mapping[str, tuple[SessionCost, ...]]
+    usual: Mapping[str, tuple[SessionCost, ...]]
+    payers: Mapping[str, Payer] = field(default_factory=dict)
+    carried: Mapping[str, int] = field(default_factory=dict)
+    models: Mapping[tuple[str, str, str], Total] = field(default_factory=dict)
+    usual_models: Mapping[tuple[str, str, str], Total] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    stopped: Mapping[tuple[str, str], tuple[CallRecord, ...]] = field(default_factory=dict)
+    dearest: Mapping[str, tuple[tuple[CallRecord, ...], ...]] = field(default_factory=dict)
+
+    @property
+    def week(self) -> Window:
+        """The reviewed one."""
+        return self.weeks[-1]
+
+
+def read_material(
+    store: Store, app: str | None, calendar: Calendar, week: Window, dimensions: Sequence[str] = (), tell: Tell | None = None
+) -> Material:
+    """Read what a weekly review needs: sums, and the calls of at most SAMPLED_SESSIONS sessions a feature.
+
+    Args:
+        app: whose; None for every app of the ledger. calendar: of the team. week: the reviewed one.
+        dimensions: whose coverage is asked for. tell: told what is being read.
+    """
+    say = tell or _nobody
+    weeks = tuple(calendar.before(week, "week", count) for count in range(TREND_WEEKS - 1, -1, -1))
+    say("sums of weeks")
+    spend = tuple(_by_feature(store, app, one) for one in weeks)
+    before = CallFilter(app=app, since=weeks[-1 - USUAL_WEEKS].start, until=week.start)
+    say("sessions")
+    sessions = by_feature(session_costs(store, app, week.start, week.end))
+    usual = by_feature(session_costs(store, app, before.since, before.until))
+    say("events")
+    events = _events(store, app, week)
+    say("dearest sessions")
+    read = reader(store, week, spend[-1].values())
+    return Material(
+        weeks=weeks, spend=spend, sessions=sessions, usual=usual, payers=_payers(store, app, week), events=events,
+        carried={name: _carried(store, app, week, name) for name in dimensions},
+        models=_by_model(store, CallFilter(app=app, since=week.start, until=week.end)), usual_models=_by_model(store, before),
+        stopped=_stopped(read, events),
+        dearest={feature: _dearest(read, app, costs) for feature, costs in sessions.items()},
+    )  # fmt: skip
+
+
+def by_feature(costs: Iterable[SessionCost]) -> dict[str, tuple[SessionCost, ...]]:
+    """Sessions of each feature, in order."""
+    found: dict[str, list[SessionCost]] = {}
+    for cost in costs:
+        found.setdefault(cost.feature, []).append(cost)
+    return {feature: tuple(its) for feature, its in found.items()}
+
+
+def calls_of_session(store: Store, app: str | None, session: str, window: Window) -> tuple[CallRecord, ...]:
+    """The calls of a session in a window; of a run, or one call, where no session was named."""
+    span = CallFilter(app=app, since=window.start, until=window.end)
+    for where in (replace(span, session=session), replace(span, run=session)):
+        found = tuple(call for call in store.calls(where) if conversation_of(call) == session)
+        if found:
+            return found
+    alone = store.call(session)
+    return (alone,) if alone is not None else ()
+
+
+def reader(store: Store, window: Window, totals: Iterable[Total]) -> Read:
+    """How to read the calls of a session in a window: all calls at once where they are few, else session by session.
+
+    Args:
+        totals: of the window, for their number.
+    """
+    if sum(total.call_count + total.tool_count for total in totals) > MOST_AT_ONCE:
+        return lambda app, session: calls_of_session(store, app, session, window)
+    kept: dict[str, list[CallRecord]] = {}
+    for call in store.calls(CallFilter(since=window.start, until=window.end)):
+        kept.setdefault(conversation_of(call), []).append(call)
+    return lambda app, session: tuple(call for call in kept.get(session, ()) if app in {None, call.attribution.app})
+
+
+def _nobody(_: str) -> None:
+    pass
+
+
+def _by_feature(store: Store, app: str | None, week: Window) -> dict[str, Total]:
+    found: dict[str, Total] = {}
+    where = CallFilter(app=app, since=week.start, until=week.end)
+    for (its_app, feature), total in store.totals(("app", "feature"), where).items():
+        name = feature or its_app or ""
+        found[name] = found[name] + total if name in found else total
+    return found
+
+
+def _by_model(store: Store, where: CallFilter) -> dict[tuple[str, str, str], Total]:
+    found: dict[tuple[str, str, str], Total] = {}
+    for (app, feature, provider, model), total in store.totals(("app", "feature", "provider", "model"), where).items():
+        if model is not None:
+            key = (feature or app or "", provider or "", model)
+            found[key] = found[key] + total if key in found else total
+    return found
+
+
+def _payers(store: Store, app: str | None, week: Window) -> dict[str, Payer]:
+    found = store.totals(("app", "feature", "team", "owner", "agent"), CallFilter(app=app, since=week.start, until=week.end))
+    payers: dict[str, tuple[int, Payer]] = {}
+    for (its_app, feature, team, owner, agent), total in sorted(found.items(), key=_as_text):
+        name = feature or its_app or ""
+        if name not in payers or total.cost_nanos > payers[name][0]:
+            payers[name] = (total.cost_nanos, Payer(its_app or "", team, owner, agent))
+    return {name: payer for name, (_, payer) in payers.items()}
+
+
+def _as_text(item: tuple[tuple[str | None, ...], Total]) -> tuple[str, ...]:
+    return tuple(value or "" for value in item[0])
+
+
+def _carried(store: Store, app: str | None, week: Window, dimension: str) -> int:
+    found = store.totals((dimension,), CallFilter(app=app, since=week.start, until=week.end))
+    return sum(total.cost_nanos for (value,), total in found.items() if value not in {None, "", UNATTRIBUTED})
+
+
+def _events(store: Store, app: str | None, week: Window) -> tuple[Event, ...]:
+    stops = store.events(EventFilter(app=app, kinds=STOPS, since=week.start, until=week.end))
+    return (*stops, *store.events(EventFilter(app=app, kinds=EPISODES, since=week.start - _EPISODES_REACH)))
+
+
+def _stopped(read: Read, events: Iterable[Event]) -> dict[tuple[str, str], tuple[CallRecord, ...]]:
+    keys = dict.fromkeys((event.app, event.session or event.run or "") for event in events if event.kind in STOPS)
+    return {key: read(*key) for key in list(keys)[:MOST_STOPPED]}
+
+
+def _dearest(read: Read, app: str | None, costs: Sequence[SessionCost]) -> tuple[tuple[CallRecord, ...], ...]:
+    some = nlargest(SAMPLED_SESSIONS, costs, key=lambda cost: (cost.nanos, cost.session))
+    return tuple(tuple(call for call in read(app, cost.session) if feature_of(call.attribution) == cost.feature) for cost in some)

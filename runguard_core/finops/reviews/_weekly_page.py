@@ -1,0 +1,240 @@
+"""The weekly review as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from runguard_core.anomalies import Kind
+from runguard_core.finops.reviews._agenda import agenda
+from runguard_core.finops.reviews._avoided import RULE as AVOIDED_RULE
+from runguard_core.finops.reviews._episodes import Anomaly
+from runguard_core.finops.reviews._page import Cell, Column, Grid, Page, Point, Points, Tone
+from runguard_core.finops.reviews._verdict import FLAGGED_WEEKS, Direction, Verdict
+from runguard_core.finops.reviews._verdict import RULE as VERDICT_RULE
+from runguard_core.finops.reviews._weekly import FeatureWeek, WeeklyReview
+from runguard_core.finops.reviews._words import change_cell, counted, day_month, joined, short_name, used_cell
+from runguard_core.money import brief_usd
+
+MINUTES = 15
+_MOST_OLDER = 3
+_TONES: dict[Verdict, Tone] = {Verdict.NORMAL: "", Verdict.IMPROVING: "good", Verdict.DEGRADING: "bad"}
+_KINDS = {
+    Kind.SESSION_SPIKE: "a session", Kind.MID_SESSION: "a session under way", Kind.SPEND_RATE: "an hour",
+    Kind.DAILY_THRESHOLD: "a day", Kind.SLOW_DRIFT: "a drift", Kind.METER_GAP: "a gap in the meter",
+}  # fmt: skip
+_ARROWS = {Direction.UP: "▲", Direction.DOWN: "▼", Direction.LEVEL: "", Direction.UNKNOWN: ""}
+SPEND_RULE = (
+    "spend: every paid call admitted in the week (the policy's time zone), in its feature, or its app where it names none; a "
+    "session that reaches over Sunday's midnight counts in both weeks with what it cost in each"
+)
+OPPORTUNITY_RULE = (
+    "opportunities: looked for in the calls of the 100 dearest sessions of each feature; what they name was saved at least, at "
+    "list prices in proportion to what was charged; the dearest is shown, from 1 % of the feature's week on"
+)
+
+
+def with_agenda(it: WeeklyReview) -> WeeklyReview:
+    """The review with its agenda: five points in a fixed order, fifteen minutes together at most."""
+    worse = [row.feature for row in it.features if row.verdict is Verdict.DEGRADING]
+    money = [row.feature for row in it.features if row.rising_weeks >= FLAGGED_WEEKS or _is_over(row)]
+    chances = [row for row in it.features if row.opportunity is not None]
+    unsettled = [one for one in (*it.anomalies, *it.left_over) if not one.is_settled]
+    points = [
+        (2, "The week", f"{_spend_sentence(it)} {_worse_sentence(worse)}", True),
+        (4, "Anomalies", _anomaly_sentence(it, unsettled), bool(it.anomalies or it.left_over)),
+        (3, "Budgets and rises", _money_sentence(money), bool(money)),
+        (4, "Opportunities", _chance_sentence(chances), bool(chances)),
+        (2, "Actions and wins", "; ".join((*it.actions, *it.wins)) or "none recorded", bool(it.actions or it.wins)),
+    ]
+    return replace(it, agenda=agenda(points, MINUTES))
+
+
+def weekly_page(it: WeeklyReview) -> Page:
+    """The page."""
+    lead = [Point(_spend_sentence(it)), Point(any_anomaly(it), tone="warn" if it.anomalies else "good")]
+    lead += [Point(text) for text in (_stopped_sentence(it), _coverage_sentence(it)) if text]
+    blocks = (
+        _features(it),
+        _anomalies(it),
+        _opportunities(it),
+        *((Points("Actions", tuple(map(Point, it.actions))),) if it.actions else ()),
+        *((Points("Wins", tuple(Point(win, tone="good") for win in it.wins)),) if it.wins else ()),
+        Points(f"Agenda, {sum(point.minutes for point in it.agenda)} of {MINUTES} minutes", tuple(
+            Point(f"{point.minutes} min  {point.title}", point.sentence, "" if point.minutes else "quiet") for point in it.agenda
+        )),
+    )  # fmt: skip
+    rules = (SPEND_RULE, f"verdict: {VERDICT_RULE}", f"avoided: {AVOIDED_RULE}", OPPORTUNITY_RULE)
+    whose = f" of {it.app}" if it.app else ""
+    title = f"LLM spend{whose}, week {it.week.name} ({day_month(it.week.first_day)} to {day_month(it.week.days[-1])})"
+    return Page(title, tuple(lead), blocks, rules)
+
+
+def any_anomaly(it: WeeklyReview) -> str:
+    """The answer to "any anomaly this week?"."""
+    if not it.anomalies:
+        more = f"; {counted(len(it.left_over), 'older one')} not settled" if it.left_over else ""
+        return f"No anomaly was announced this week{more}."
+    open_ = sum(not one.is_settled for one in it.anomalies)
+    impact = sum(one.episode.impact_nanos for one in it.anomalies)
+    many = counted(len(it.anomalies), "anomaly", "anomalies")
+    settled = "all settled" if not open_ else f"{open_} not settled yet"
+    return f"{many} this week, {brief_usd(impact)} above the expected, {settled}."
+
+
+def _spend_sentence(it: WeeklyReview) -> str:
+    calls = counted(it.total.call_count, "model call")
+    change = change_cell(it.nanos, it.spend[-2]).text
+    than = f", {change} on the week before ({brief_usd(it.spend[-2])})" if change else ""
+    unsure = it.total.estimated_nanos + it.total.assumed_nanos
+    band = f"; {brief_usd(unsure)} of it estimated" if unsure else ""
+    unpriced = f"; {counted(it.total.unpriced_count, 'call')} without a price" if it.total.unpriced_count else ""
+    return f"{brief_usd(it.nanos)} for {calls}{than}{_used_sentence(it)}{band}{unpriced}."
+
+
+def _used_sentence(it: WeeklyReview) -> str:
+    if it.allowed is None or not it.allowed.nanos:
+        return ""
+    return f"; {it.nanos / it.allowed.nanos:.0%} of {brief_usd(it.allowed.nanos)} ({it.allowed.name})"
+
+
+def _worse_sentence(worse: list[str]) -> str:
+    return f"Degrading: {joined(worse)}." if worse else "Nothing is degrading."
+
+
+def _stopped_sentence(it: WeeklyReview) -> str:
+    stopped = [one for row in it.features for one in row.stopped]
+    if not stopped:
+        return "The breaker stopped no session."
+    nanos, most = sum(one.nanos for one in stopped), sum(one.most_nanos for one in stopped)
+    alone = sum(not one.peer_count for one in stopped)
+    beside = f" ({alone} without comparable sessions counted as nothing)" if alone else ""
+    return (
+        f"The breaker stopped {counted(len(stopped), 'session')}; that avoided about {brief_usd(nanos)}, an estimate{beside}; "
+        f"at the 95th percentile {brief_usd(most)}."
+    )
+
+
+def _coverage_sentence(it: WeeklyReview) -> str:
+    known = [(name, share) for name, share in it.coverage.items() if share is not None]
+    return "Share of spend that says its " + ", ".join(f"{name}: {share:.1%}" for name, share in known) + "." if known else ""
+
+
+def _anomaly_sentence(it: WeeklyReview, unsettled: list[Anomaly]) -> str:
+    if not it.anomalies and not it.left_over:
+        return "none"
+    who = joined(sorted({one.episode.feature for one in unsettled}))
+    return f"{any_anomaly(it)[:-1]}" + (f": cause and owner for {who}" if unsettled else "")
+
+
+def _money_sentence(names: list[str]) -> str:
+    return f"{joined(names)}: over budget, or rising {FLAGGED_WEEKS} weeks or more" if names else "nothing over, nothing rising"
+
+
+def _chance_sentence(rows: list[FeatureWeek]) -> str:
+    if not rows:
+        return "none worth a word"
+    top = max(rows, key=lambda row: (row.opportunity.nanos if row.opportunity else 0, row.feature))
+    said = f"{top.feature} ({top.owner or 'nobody'}): {top.opportunity.kind.value}" if top.opportunity else ""
+    return f"{brief_usd(sum(row.opportunity.nanos for row in rows if row.opportunity))} a week in all; first {said}"
+
+
+def _is_over(row: FeatureWeek) -> bool:
+    return row.allowed is not None and row.nanos > row.allowed.nanos
+
+
+def _features(it: WeeklyReview) -> Grid:
+    columns = (
+        Column("feature", folds=True), Column("spend", is_figure=True), Column("change", is_figure=True),
+        Column("8 weeks", spare=2), Column("median", is_figure=True), Column("P95", is_figure=True),
+        Column("anom.", is_figure=True), Column("stopped", is_figure=True, spare=1), Column("budget", is_figure=True),
+        Column("verdict"),
+    )  # fmt: skip
+    rows = [_row(row) for row in it.features]
+    rows.append(_sum_row(it))
+    note = "median, P95: cost per session" + ("; ↑n: rising for n weeks" if any(_rises(row) for row in it.features) else "")
+    return Grid("Features", columns, tuple(rows), has_total=True, note=f"{note}; budget: share of the week's")
+
+
+def _rises(row: FeatureWeek) -> bool:
+    return row.rising_weeks >= FLAGGED_WEEKS
+
+
+def _row(row: FeatureWeek) -> tuple[Cell, ...]:
+    change = change_cell(row.nanos, row.nanos_before)
+    rise = f" ↑{row.rising_weeks}" if _rises(row) else ""
+    arrow = _ARROWS[row.went]
+    tone: Tone = "bad" if row.went is Direction.UP else "good" if row.went is Direction.DOWN else ""
+    stopped = f"{len(row.stopped)} {brief_usd(row.avoided_nanos)}" if row.stopped else ""
+    return (
+        Cell(row.feature, note=f"{short_name(row.owner)}, {counted(row.session_count, 'session')}"),
+        Cell(brief_usd(row.nanos)), Cell(change.text + rise, "warn" if rise else change.tone), Cell("", line=row.spend),
+        Cell(f"{_figure(row.median_nanos)} {arrow}".strip(), tone, note=_usual(row)), Cell(_figure(row.p95_nanos)),
+        Cell(str(row.anomaly_count or ""), "bad" if row.anomaly_count else ""), Cell(stopped, note="avoided" if stopped else ""),
+        used_cell(row.nanos, row.allowed), Cell(row.verdict.value, _TONES[row.verdict]),
+    )  # fmt: skip
+
+
+def _figure(nanos: int | None) -> str:
+    return "-" if nanos is None else brief_usd(nanos)
+
+
+def _usual(row: FeatureWeek) -> str:
+    return f"usual {brief_usd(row.usual_median_nanos)}" if row.usual_median_nanos is not None else ""
+
+
+def _sum_row(it: WeeklyReview) -> tuple[Cell, ...]:
+    stopped = [one for row in it.features for one in row.stopped]
+    cell = f"{len(stopped)} {brief_usd(sum(one.nanos for one in stopped))}" if stopped else ""
+    change = change_cell(it.nanos, it.spend[-2])
+    return (
+        Cell("all"), Cell(brief_usd(it.nanos)), Cell(change.text), Cell("", line=it.spend), Cell(""), Cell(""),
+        Cell(str(len(it.anomalies) or "")), Cell(cell), used_cell(it.nanos, it.allowed), Cell(""),
+    )  # fmt: skip
+
+
+def _anomalies(it: WeeklyReview) -> Points:
+    points = [_anomaly_point(one, it) for one in sorted(it.anomalies, key=_by_impact)]
+    if it.left_over:
+        points.append(_older_point(it.left_over))
+    return Points("Anomalies of the week", tuple(points), "None was announced.")
+
+
+def _by_impact(one: Anomaly) -> tuple[int, str]:
+    return -one.episode.impact_nanos, one.episode.id
+
+
+def _older_point(older: Sequence[Anomaly]) -> Point:
+    """All that are older, in one line: they were on earlier pages one by one."""
+    dearest = sorted(older, key=_by_impact)[:_MOST_OLDER]
+    nanos = sum(one.episode.impact_nanos for one in older)
+    named = "; ".join(f"{one.episode.id} {one.episode.feature} {brief_usd(one.episode.impact_nanos)}" for one in dearest)
+    since = f"since {day_month(older[0].day)}"
+    return Point(f"{counted(len(older), 'older one')} without a cause {since}, {brief_usd(nanos)}", f"Dearest: {named}", "warn")
+
+
+def _anomaly_point(one: Anomaly, it: WeeklyReview) -> Point:
+    episode = one.episode
+    owner = next((row.owner for row in it.features if row.feature == episode.feature), None)
+    head = f"{episode.feature}: {_KINDS.get(episode.kind, episode.kind.value)}, {brief_usd(episode.impact_nanos)} ({one.state})"
+    cause = f" Cause: {one.cause}{f' ({one.by})' if one.by else ''}." if one.cause else " Cause not known yet."
+    begun = f"{day_month(one.day)}: "
+    return Point(
+        head, f"{begun}{episode.evidence}.{cause} {episode.id}, {short_name(owner)}", "" if one.is_settled else "bad"
+    )  # fmt: skip
+
+
+def _opportunities(it: WeeklyReview) -> Points:
+    points = [
+        Point(
+            f"{row.feature}: {row.opportunity.kind.value}, {brief_usd(row.opportunity.nanos)} a week ({short_name(row.owner)})",
+            f"{row.opportunity.sentence}. Check: {row.opportunity.check}. {_seen(row)}",
+        )
+        for row in sorted(it.features, key=lambda row: (-(row.opportunity.nanos if row.opportunity else 0), row.feature))
+        if row.opportunity is not None
+    ]  # fmt: skip
+    return Points("One opportunity a feature", tuple(points), "None is worth a word.")
+
+
+def _seen(row: FeatureWeek) -> str:
+    return f"Seen in {row.sampled_nanos / row.nanos:.0%} of its spend" if row.nanos else ""
