@@ -20,6 +20,9 @@ year_starts_in = 4
 [contacts.ana]
 name = "Ana Ng"
 channels = ["slack-care"]
+[alerts.channels.slack-care]
+kind = "slack"
+url_env = "SLACK"
 [features.search]
 owner = "ana"
 deputy = "ben@example.com"
