@@ -60,11 +60,19 @@ class StoppedError(RunguardError):
     Attributes:
         summary: what the run has to show for itself (spend, turns, tool calls); None before its first call.
         partial: the output so far, where the adapter has it (framework's own type, often a message list).
+        owner, runbook: who answers for the cost and what is to be done, where the policy names them.
     """
 
     summary: RunSummary | None = None
     partial: Any = None
+    owner: str | None = None
+    runbook: str | None = None
     rule: str = "stopped"
+
+    def __str__(self) -> str:
+        """The sentence, and where the policy says so whom to ask and what to do."""
+        asked = [f"owner: {self.owner}"] * (self.owner is not None) + [f"runbook: {self.runbook}"] * (self.runbook is not None)
+        return " ".join([super().__str__(), *([f"({', '.join(asked)})"] if asked else [])])
 
     def retry_seconds(self, at: datetime) -> int | None:
         """Whole seconds from `at` after which the call may fit, at least 1; None where a person has to act first."""

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from runguard_core.cli._acting import guard_on
+from runguard_core.cli._answering import answering, answering_lines
 from runguard_core.cli._app import AppOption, Exit, PolicyOption, StoreOption, app, err, fail, ledger, write_file
 from runguard_core.cli._text import shown
 from runguard_core.events import RUN_TRIPPED
@@ -28,7 +29,7 @@ def incident_command(
 ) -> None:
     """Write a run (or each run of a session) without its content: digests, sizes, tokens, costs, and what the rules said.
 
-    The file is a recording: `runguard replay FILE` plays it, and a test can assert what it may cost. Names of tools, models,
+    Who answers for it is said on standard error. The file is a recording: `runguard replay FILE` plays it, and a test can assert what it may cost. Names of tools, models,
     agents and features stay; ids of users and sessions, and texts of errors, are digests under the ledger's key.
 
     Example: [bold]runguard incident s-42 -o incident.jsonl[/]
@@ -41,7 +42,10 @@ def incident_command(
             json.dumps(incident_json(run, [event for event in events if event.run == run.run_id], digest))
             for run in recordings_of(calls, events, place=opened.url)
         ]
+        answers = answering([event for event in events if event.run in {call.attribution.run for call in calls}], loaded)
     _write(output, "".join(f"{line}\n" for line in lines))
+    for line in answering_lines(answers):
+        err.print(line, soft_wrap=True)
 
 
 def _calls(opened: Store, app_name: str | None, which: str | None) -> tuple[CallRecord, ...]:

@@ -10,6 +10,7 @@ import typer
 
 from runguard_core.budgets import parse_limit
 from runguard_core.cli import _render as render
+from runguard_core.cli._answering import answering, answering_lines
 from runguard_core.cli._app import (
     AppOption,
     Exit,
@@ -186,17 +187,18 @@ def trips_command(
     policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who is stopped now and why, and the latest stops.
+    """Show who is stopped now and why, the latest stops, and who answers for them.
 
     Example: [bold]runguard trips[/]
     """
-    with ledger(store, app_name, policy) as (opened, _):
+    with ledger(store, app_name, policy) as (opened, loaded):
         latches = sorted(opened.latches().values(), key=lambda latch: latch.since, reverse=True)
         events = [event for event in opened.events() if event.severity == "stop"][-limit:]
         document = {
             "ledger": opened.url,
             "latches": [latch_json(latch) for latch in latches],
             "events": [event_json(event) for event in events],
+            "answering": (answers := answering(events, loaded)),
         }
 
         def text() -> None:
@@ -209,6 +211,8 @@ def trips_command(
             if events:
                 out.print("[italic]The latest stops[/]")
             render.print_stops(out, events)
+            for line in answering_lines(answers):
+                out.print(line, soft_wrap=True)
 
         show(as_json, document, text)
 

@@ -3,6 +3,7 @@
 from runguard_core.guard._ambient import current_session
 from runguard_core.guard._anomaly_events import FiledEpisode, anomaly_event, episode_facts, filed_episodes, label_event
 from runguard_core.guard._anomaly_rules import AnomalyRules
+from runguard_core.guard._attribution_rules import AttributionRule, OnWrong
 from runguard_core.guard._building import load_refreshed_prices, price_file, rules_of, zone_of
 from runguard_core.guard._callback import BudgetExceeded
 from runguard_core.guard._child import Child
@@ -16,12 +17,14 @@ from runguard_core.guard._settling import is_unbilled_status
 
 __all__ = [
     "AnomalyRules",
+    "AttributionRule",
     "BudgetExceeded",
     "Child",
     "FiledEpisode",
     "Guard",
     "Listener",
     "OnStoreError",
+    "OnWrong",
     "QuoteMode",
     "Reservation",
     "Rules",

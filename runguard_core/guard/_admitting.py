@@ -6,6 +6,7 @@ from runguard_core.attribution import Attribution
 from runguard_core.calls import Call, ToolCall
 from runguard_core.errors import RunguardError, StoreError
 from runguard_core.guard import _refusing as refusing
+from runguard_core.guard._attribution_checking import check_attribution
 from runguard_core.guard._callers import caller_of
 from runguard_core.guard._candidate import Candidate
 from runguard_core.guard._engine import Engine
@@ -35,6 +36,8 @@ def admit(engine: Engine, call: Call, who: Attribution, call_id: str | None = No
     it = Candidate(call, call_id, caller, engine.clock.now(), engine.clock.monotonic())
     try:
         check_latches(engine, it)
+        if engine.rules.attribution:
+            check_attribution(engine, it)
         if isinstance(call, ToolCall):
             check_loops(engine, it, call)
         return _reserve(engine, it)

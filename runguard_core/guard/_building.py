@@ -47,7 +47,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 _PLAIN = frozenset({
     "prices", "advise", "detectors", "turn_detectors", "tool_rules", "agent_owners", "require", "hold_seconds", "cap_output",
-    "assumed_rates", "anomalies", "policy_hash",
+    "assumed_rates", "anomalies", "policy_hash", "attribution", "owners", "runbooks",
 })  # fmt: skip
 
 

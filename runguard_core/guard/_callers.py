@@ -24,6 +24,7 @@ class Caller:
         is_alone: the call belongs to no run and is one of its own.
         part: of the budgets, where the run is a sub-agent's; None for others.
         plan: what budgets ask, once a call has asked for it.
+        owner, runbook: who answers for it and what is to be done, for whoever is stopped.
     """
 
     asked: Attribution
@@ -34,6 +35,8 @@ class Caller:
     is_alone: bool
     part: Part | None = None
     plan: Plan | None = None
+    owner: str | None = None
+    runbook: str | None = None
 
 
 def caller_of(engine: Engine, who: Attribution, call_id: str) -> Caller | None:
@@ -57,11 +60,18 @@ def _made(engine: Engine, who: Attribution, call_id: str) -> Caller | None:
     if who.run is None:
         who = who.with_values(run=call_id)
         state, lane = engine.runs.place(who)
-        return Caller(who, _completed(engine, who), mode, state, lane, is_alone=True)
+        return _answered(engine, Caller(who, _completed(engine, who), mode, state, lane, is_alone=True))
     state, lane = engine.runs.place(who)
     placed = who if who.session is not None else who.with_values(session=who.run)
     part = engine.parts.of(who.run)
-    made = lane.caller = Caller(who, _completed(engine, placed), mode, state, lane, is_alone=False, part=part)
+    made = Caller(who, _completed(engine, placed), mode, state, lane, is_alone=False, part=part)
+    lane.caller = _answered(engine, made)
+    return made
+
+
+def _answered(engine: Engine, made: Caller) -> Caller:
+    if engine.rules.owners or engine.rules.runbooks:
+        made.owner, made.runbook = engine.rules.answering(made.who)
     return made
 
 

@@ -66,7 +66,8 @@ class Guard(PlainCalls):
             rules: a finished policy, instead of `app`, `budgets`, `mode` and `settings`.
             settings: feature, team, owner, release, quote, unpriced, timezone, prices, detectors, turn_detectors, advise,
                 tool_rules, tool_prices_usd, agent_modes, agent_owners, detector_modes, require, on_store_error,
-                degraded_limit_usd, hold_seconds, cap_output, anomalies.
+                degraded_limit_usd, hold_seconds, cap_output, anomalies, attribution,
+                owners, runbooks.
 
         Raises:
             PolicyError: naming the setting and what was expected.

@@ -36,6 +36,7 @@ def raise_stop(it: Candidate, error: StoppedError) -> NoReturn:
     it.uncount()
     it.undo_turn()
     error.summary = it.state.summary()
+    error.owner, error.runbook = it.caller.owner, it.caller.runbook
     raise error
 
 

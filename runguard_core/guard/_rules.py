@@ -11,6 +11,7 @@ from runguard_core.attribution import Attribution
 from runguard_core.budgets import Budget, Mode
 from runguard_core.detectors import Detector, ToolRule, TurnDetector, default_detectors, default_turn_detectors
 from runguard_core.guard._anomaly_rules import AnomalyRules
+from runguard_core.guard._attribution_rules import AttributionRule
 from runguard_core.prices import PriceBook, Rates
 
 
@@ -54,6 +55,8 @@ class Rules:
         detectors: of tool calls; turn_detectors: of model calls; tool_rules: how repetition of a tool is judged.
         tool_prices_nanos: price per call of paid tools, nano-USD.
         require: dimensions that reports count on; a call without one is filed as unattributed.
+        attribution: the same with the values that are allowed, and whether other calls are refused.
+        owners, runbooks: who answers and what is to be done, by scope ("agent:NAME", "feature:NAME"): for those who are stopped.
         on_store_error: REFUSE, DEGRADED or ADMIT; degraded_limit_nanos: unverified spend allowed per process.
         hold_seconds: how long a hold lives without being renewed.
         anomalies: how spend is watched.
@@ -78,6 +81,9 @@ class Rules:
     tool_rules: tuple[ToolRule, ...] = ()
     tool_prices_nanos: Mapping[str, int] = field(default_factory=dict)
     require: tuple[str, ...] = ()
+    attribution: tuple[AttributionRule, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
+    runbooks: Mapping[str, str] = field(default_factory=dict)
     on_store_error: OnStoreError = OnStoreError.REFUSE
     degraded_limit_nanos: int = 10**9
     hold_seconds: float = 600.0
@@ -93,6 +99,14 @@ class Rules:
         if agent is None or not self.agent_modes:
             return self.mode
         return self.agent_modes.get(agent, self.mode)
+
+    def answering(self, who: Attribution) -> tuple[str | None, str | None]:
+        """Owner and runbook of a call: its agent's, else its feature's, else the owner that it carries."""
+        scopes = (f"agent:{who.agent}", f"feature:{who.feature}")
+        owner, runbook = (
+            next((found[scope] for scope in scopes if scope in found), None) for found in (self.owners, self.runbooks)
+        )
+        return owner or who.owner, runbook
 
     def active_detectors(self) -> tuple[Detector, ...]:
         """Those that are not switched off: the others cost nothing."""

@@ -13,6 +13,7 @@ from runguard_core.policy._policy import Policy
 def notes(policy: Policy, at: datetime) -> list[str]:
     """One sentence for each: dimensions that look misspelt (every other word is the key of a tag), prices of unknown models."""
     found = [_misspelt("require", key) for key in policy.content.require]
+    found += [_misspelt("attribution", key) for key in policy.content.attribution]
     for budget in policy.rules.budgets:
         found += [_misspelt(f"budget {budget.name!r}: where", key) for key, _ in budget.where]
         found += [_misspelt(f"budget {budget.name!r}: per", key) for key in budget.per]

@@ -85,3 +85,10 @@ def registry_of(
 
 def _away(table: ContactTable) -> tuple[tuple[date, date], ...]:
     return tuple((span.from_, span.until) for span in table.away)
+
+
+def named(agents: Mapping[str, AgentTable], features: Mapping[str, FeatureTable], key: str) -> dict[str, str]:
+    """One key of all agents' and features' tables that have it, by scope: "agent:NAME", "feature:NAME"."""
+    tables: dict[str, DutyTable] = {f"feature:{name}": table for name, table in features.items()}
+    tables |= {f"agent:{name}": table for name, table in agents.items()}
+    return {scope: getattr(table, key) for scope, table in tables.items() if getattr(table, key)}

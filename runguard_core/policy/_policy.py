@@ -24,12 +24,13 @@ from runguard_core.ledger import Unit
 from runguard_core.money import usd_to_nanos
 from runguard_core.policy._alerts import alerting_of, check_alerts
 from runguard_core.policy._anomalies import anomaly_rules
+from runguard_core.policy._attribution import attribution_rules
 from runguard_core.policy._calendar import calendar_of
 from runguard_core.policy._detectors import detectors_of
 from runguard_core.policy._escalation import ladder_of, planned_of
 from runguard_core.policy._layers import find_file, overriding, read_layers
 from runguard_core.policy._mistakes import first_mistake
-from runguard_core.policy._people import registry_of
+from runguard_core.policy._people import named, registry_of
 from runguard_core.policy._schema import Assume, Degraded, PolicyFile, PriceTable
 from runguard_core.policy._turn_tables import turn_detectors
 from runguard_core.prices import PriceBook, PriceOverride, flat_rates
@@ -154,7 +155,11 @@ def _channels_named(content: PolicyFile) -> dict[str, list[str]]:
 def _rules(content: PolicyFile, digest: str) -> Rules:
     settings: dict[str, Any] = {
         "quote": content.quote, "cap_output": content.cap_output, "timezone": content.timezone,
-        "require": tuple(content.require), "prices": PriceBook(_prices(content.prices)), "policy_hash": digest,
+        "require": tuple(dict.fromkeys((*content.require, *content.attribution))),
+        "attribution": attribution_rules(content.require, content.attribution),
+        "owners": named(content.agents, content.features, "owner"),
+        "runbooks": named(content.agents, content.features, "runbook"),
+        "prices": PriceBook(_prices(content.prices)), "policy_hash": digest,
         "turn_detectors": turn_detectors(content.detectors), "advise": content.detectors.advise,
         "detectors": detectors_of(content.detectors), "detector_modes": _modes(vars(content.detectors)),
         "tool_rules": tuple(ToolRule(n, Repetition(t.repetition)) for n, t in content.tools.items()),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from runguard_core.policy._alerts import AlertsTable
+from runguard_core.policy._attribution import AttributionTable
 from runguard_core.policy._billing import BillingTable
 from runguard_core.policy._calendar import CalendarTable
 from runguard_core.policy._charging import ChargebackTable
@@ -103,6 +104,9 @@ class PolicyFile(Table):
     session_idle: str = Field(default="1h", description="a session without calls for so long counts as finished in reports")
     require: list[str] = Field(
         default=[], description="dimensions that reports count on: a call without one is filed as unattributed, not refused"
+    )
+    attribution: dict[str, AttributionTable] = Field(
+        default={}, description="values that a dimension may have, and whether other calls are refused"
     )
     on_store_error: Literal["refuse", "admit"] | Degraded = "refuse"
     budgets: list[BudgetTable] = Field(default=[])
