@@ -29,8 +29,9 @@ def incident_command(
 ) -> None:
     """Write a run (or each run of a session) without its content: digests, sizes, tokens, costs, and what the rules said.
 
-    Who answers for it is said on standard error. The file is a recording: `runguard replay FILE` plays it, and a test can assert what it may cost. Names of tools, models,
-    agents and features stay; ids of users and sessions, and texts of errors, are digests under the ledger's key.
+    The file is a recording: `runguard replay FILE` plays it, and a test can assert what it may cost. Names of tools, models,
+    agents and features stay; ids of users and sessions, and texts of errors, are digests under the ledger's key. Who answers
+    for it is said on standard error.
 
     Example: [bold]runguard incident s-42 -o incident.jsonl[/]
     """

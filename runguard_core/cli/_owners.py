@@ -90,7 +90,7 @@ def print_roster(console: Console, found: Roster, registry: Registry) -> None:
     print_table(console, "Who answers for what, nobody's first", [columns[place] for place in kept], rows)
     absent = [column.header for place, column in enumerate(columns) if place not in kept]
     if absent:
-        console.print(f"[dim]the policy names no {' and no '.join(absent)}[/]")
+        console.print(f"[dim]nobody has: {', '.join(absent)}[/]")
     sources = {row.owner_from for row in found.rows}
     if OwnerFrom.CALLS in sources:
         console.print("* named by the calls only, not by the policy")
