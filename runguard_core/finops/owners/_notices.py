@@ -12,7 +12,7 @@ from runguard_core.finops.owners._ladder import Ladder
 from runguard_core.finops.owners._look import Look
 from runguard_core.finops.owners._notice import Notice, Step
 from runguard_core.finops.owners._planned import Planned
-from runguard_core.finops.owners._quarters import USUAL_WEEKS, concerned, quarters
+from runguard_core.finops.owners._quarters import USUAL_WEEKS, concerned, read_spend
 from runguard_core.finops.owners._registry import Registry
 from runguard_core.finops.owners._spend_notices import spend_notices
 from runguard_core.finops.owners._trip_notices import KILL_KINDS, TRIP_KINDS, kill_notices, trip_notices
@@ -40,15 +40,15 @@ def notices(
     """
     start = since - OVERLAP
     first_week = calendar.before(calendar.before(calendar.week(start), "week"), "week", USUAL_WEEKS)
-    spent = quarters(store, app, first_week.start, now)
+    day_before = calendar.before(calendar.day(start), "day")
+    spend = read_spend(store, app, calendar, first_week.first_day, day_before.start, now)
     look = Look(
         app=app, registry=registry, ladder=ladder, calendar=calendar, since=start, now=now, planned=tuple(planned),
-        known=concerned(spent),
+        known=concerned(spend),
     )  # fmt: skip
-    day_before = calendar.before(calendar.day(start), "day")
     stories = store.events(EventFilter(app=app, kinds=CASE_KINDS | KILL_KINDS, since=start - _STORY))
     trips = store.events(EventFilter(app=app, kinds=TRIP_KINDS, since=day_before.start))
     found = [
-        *episode_notices(stories, look), *spend_notices(spent, look), *trip_notices(trips, look), *kill_notices(stories, look),
+        *episode_notices(stories, look), *spend_notices(spend, look), *trip_notices(trips, look), *kill_notices(stories, look),
     ]  # fmt: skip
     return tuple(sorted({one.id: one for one in found}.values(), key=lambda one: (one.at, _ORDER[one.step], one.id)))

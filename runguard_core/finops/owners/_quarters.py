@@ -1,9 +1,10 @@
-"""Spend by quarters of an hour, and what is usual: the ground on which days, weeks and bursts are judged."""
+"""What was spent, and what is usual: the ground on which days, weeks and bursts are judged."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -14,71 +15,115 @@ from runguard_core.ledger import CallFilter, Store
 QUARTER = timedelta(minutes=15)
 #: What is usual is taken from so many weeks before.
 USUAL_WEEKS = 4
+_PAYER = ("feature", "team", "owner", "agent")
 
 
-class Quarter(NamedTuple):
-    """What one agent of one feature cost in a quarter of an hour, by the admission of its calls.
+class Payer(NamedTuple):
+    """Whose calls: feature (the app where they named none), team, owner, agent, as they carry them."""
 
-    Attributes:
-        at: first instant (UTC). feature: the app where calls named none. team, owner, agent: as calls carry them.
-        nanos: charged, nano-USD.
-    """
-
-    at: datetime
     feature: str
     team: str | None
     owner: str | None
     agent: str | None
+
+
+class Quarter(NamedTuple):
+    """What one payer's calls cost that were admitted in the quarter of an hour from `at` (UTC) on, nano-USD."""
+
+    at: datetime
+    payer: Payer
     nanos: int
 
 
-def quarters(store: Store, app: str, since: datetime, until: datetime) -> tuple[Quarter, ...]:
-    """Spend of an app in [since, until), in order of time."""
-    by = ("quarter_hour", "feature", "team", "owner", "agent")
-    found = store.totals(by, CallFilter(app=app, since=since, until=until))
-    made = [
-        Quarter(datetime.fromisoformat(at or ""), feature or app, team, owner, agent, total.cost_nanos)
-        for (at, feature, team, owner, agent), total in found.items()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What an app has spent; amounts in nano-USD.
+
+    Attributes:
+        days: by local date and payer, over the weeks that tell what is usual and to the present.
+        pace: of the whole app, by quarters of an hour (UTC), over the same time.
+        recent: by quarters of an hour and payer, in order of time, over the time that notices are about.
+    """
+
+    days: Mapping[date, Mapping[Payer, int]]
+    pace: Mapping[datetime, int]
+    recent: tuple[Quarter, ...]
+
+    def of_feature(self, feature: str) -> Mapping[date, int]:
+        """A feature's days."""
+        sums = {day: sum(nanos for payer, nanos in its.items() if payer.feature == feature) for day, its in self.days.items()}
+        return {day: nanos for day, nanos in sums.items() if nanos}
+
+    def features(self) -> tuple[str, ...]:
+        """Those that spent something recently, by name."""
+        return tuple(sorted({one.payer.feature for one in self.recent}))
+
+
+def read_spend(store: Store, app: str, calendar: Calendar, first: date, recent: datetime, now: datetime) -> Spend:
+    """Spend of an app from a local date on; sums come from the ledger's roll-ups, a few thousand rows however many calls.
+
+    Args:
+        recent: from here on by quarters of an hour and payer.
+    """
+    days = {}
+    for window in calendar.window("", first, calendar.date_of(now) + timedelta(days=1)).days:
+        day = calendar.day(window)
+        days[window] = _by_payer(store, app, CallFilter(app=app, since=day.start, until=min(day.end, now)))
+    whole = CallFilter(app=app, since=calendar.instant(first), until=now)
+    pace = {
+        datetime.fromisoformat(key[0] or ""): total.cost_nanos for key, total in store.totals(("quarter_hour",), whole).items()
+    }
+    found = store.totals(("quarter_hour", *_PAYER), CallFilter(app=app, since=recent, until=now))
+    quarters = [
+        Quarter(datetime.fromisoformat(at or ""), Payer(feature or app, *rest), total.cost_nanos)
+        for (at, feature, *rest), total in found.items()
         if total.cost_nanos
     ]
-    return tuple(sorted(made, key=lambda one: (one.at, one.feature, one.team or "", one.owner or "", one.agent or "")))
+    return Spend(days=days, pace=pace, recent=in_time(quarters))
 
 
-def concerned(spent: Iterable[Quarter]) -> Mapping[tuple[str, str | None], Concerned]:
+def _by_payer(store: Store, app: str, where: CallFilter) -> dict[Payer, int]:
+    sums: dict[Payer, int] = defaultdict(int)
+    for (feature, *rest), total in store.totals(_PAYER, where).items():
+        sums[Payer(feature or app, *rest)] += total.cost_nanos
+    return sums
+
+
+def in_time(quarters: Iterable[Quarter]) -> tuple[Quarter, ...]:
+    """By time, then by payer."""
+    return tuple(sorted(quarters, key=lambda one: (one.at, [name or "" for name in one.payer])))
+
+
+def gathered(quarters: Iterable[Quarter], calendar: Calendar) -> Spend:
+    """The same from quarters of an hour alone."""
+    ordered = in_time(quarters)
+    days: dict[date, dict[Payer, int]] = defaultdict(lambda: defaultdict(int))
+    pace: dict[datetime, int] = defaultdict(int)
+    for one in ordered:
+        days[calendar.date_of(one.at)][one.payer] += one.nanos
+        pace[one.at] += one.nanos
+    return Spend(days=days, pace=pace, recent=ordered)
+
+
+def concerned(spend: Spend) -> Mapping[tuple[str, str | None], Concerned]:
     """What calls of each feature, and of each feature and agent, say of team and owner: of several the dearest."""
-    sums: dict[tuple[str, str | None], dict[tuple[str | None, str | None], int]] = defaultdict(lambda: defaultdict(int))
-    for one in spent:
-        for agent in {None, one.agent}:
-            sums[one.feature, agent][one.team, one.owner] += one.nanos
+    sums: dict[tuple[str, str | None], dict[Payer, int]] = defaultdict(lambda: defaultdict(int))
+    for its in spend.days.values():
+        for payer, nanos in its.items():
+            for agent in {None, payer.agent}:
+                sums[payer.feature, agent][payer] += nanos
     return {
-        (feature, agent): Concerned(feature=feature, agent=agent, team=_dearest(found, 0), owner=_dearest(found, 1))
+        (feature, agent): Concerned(feature=feature, agent=agent, team=_dearest(found, "team"), owner=_dearest(found, "owner"))
         for (feature, agent), found in sums.items()
     }
 
 
-def _dearest(found: Mapping[tuple[str | None, str | None], int], place: int) -> str | None:
+def _dearest(found: Mapping[Payer, int], field: str) -> str | None:
     sums: dict[str, int] = defaultdict(int)
-    for key, nanos in found.items():
-        if (name := key[place]) is not None:
+    for payer, nanos in found.items():
+        if (name := getattr(payer, field)) is not None:
             sums[name] += nanos
     return min(sums, key=lambda name: (-sums[name], name), default=None)
-
-
-def by_day(spent: Iterable[Quarter], calendar: Calendar) -> Mapping[date, int]:
-    """Sums by local date."""
-    sums: dict[date, int] = defaultdict(int)
-    dates: dict[datetime, date] = {}
-    for one in spent:
-        day = dates.get(one.at)
-        if day is None:
-            day = dates[one.at] = calendar.date_of(one.at)
-        sums[day] += one.nanos
-    return sums
-
-
-def weeks_of(spent: Iterable[Quarter], calendar: Calendar) -> Mapping[datetime, Window]:
-    """The week of each quarter of an hour in which something was spent."""
-    return {at: calendar.week(at) for at in dict.fromkeys(one.at for one in spent)}
 
 
 def median(values: Iterable[int]) -> int:

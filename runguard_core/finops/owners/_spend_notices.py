@@ -15,16 +15,7 @@ from runguard_core.finops.owners._ladder import Rung
 from runguard_core.finops.owners._look import Look, cents
 from runguard_core.finops.owners._notice import Notice, Step, Urgency
 from runguard_core.finops.owners._planned import spend_of
-from runguard_core.finops.owners._quarters import (
-    QUARTER,
-    USUAL_WEEKS,
-    Quarter,
-    by_day,
-    median,
-    share_of_week,
-    usual_day,
-    weeks_of,
-)
+from runguard_core.finops.owners._quarters import QUARTER, USUAL_WEEKS, Quarter, Spend, median, share_of_week, usual_day
 from runguard_core.finops.owners._recipients import Concerned, duty_of
 
 #: Of a usual week so much has to be over before a projection is worth telling.
@@ -48,13 +39,14 @@ class _Passed:
     facts: Mapping[str, str]
 
 
-def spend_notices(spent: Sequence[Quarter], look: Look) -> Iterator[Notice]:
+def spend_notices(spend: Spend, look: Look) -> Iterator[Notice]:
     """Days, weeks and bursts: told when the limit was passed, resolved when the day or the week is over.
 
     Args:
-        spent: in order of time, from four whole weeks before the week of `look.since` on.
+        spend: its days and its pace from four whole weeks before the week of `look.since` on, its recent quarters from the
+            beginning of the day before `look.since` on.
     """
-    for passed in (*_days(spent, look), *_weeks(spent, look), *_bursts(spent, look)):
+    for passed in (*_days(spend, look), *_weeks(spend, look), *_bursts(spend, look)):
         for one in look.told(passed.rung, passed.about, passed.at):
             for step, at, title in (
                 (Step.TRIGGER, passed.at, passed.title),
@@ -78,15 +70,13 @@ def _windows(look: Look, kind: str) -> Iterator[Window]:
 # -- a feature's day ----------------------------------------------------------------------------------------------
 
 
-def _days(spent: Sequence[Quarter], look: Look) -> Iterator[_Passed]:
+def _days(spend: Spend, look: Look) -> Iterator[_Passed]:
     if look.ladder.feature_day.times is None:
         return
-    features: dict[str, list[Quarter]] = defaultdict(list)
-    for one in spent:
-        features[one.feature].append(one)
     windows = list(_windows(look, "day"))
-    for feature, its in sorted(features.items()):
-        days = by_day(its, look.calendar)
+    for feature in spend.features():
+        days = spend.of_feature(feature)
+        its = [one for one in spend.recent if one.payer.feature == feature]
         for window in windows:
             usual = usual_day(days, window.first_day, look.ladder.min_history_days) if days.get(window.first_day) else None
             if usual is not None and (found := _day(feature, its, window, usual, look)) is not None:
@@ -116,16 +106,14 @@ def _day(feature: str, its: Iterable[Quarter], window: Window, usual: int, look:
 # -- the app's week -----------------------------------------------------------------------------------------------
 
 
-def _weeks(spent: Sequence[Quarter], look: Look) -> Iterator[_Passed]:
+def _weeks(spend: Spend, look: Look) -> Iterator[_Passed]:
     budget, rung = look.ladder.week_budget_nanos, look.ladder.product_week
     if not budget or rung.times is None:
         return
-    weeks, sums = weeks_of(spent, look.calendar), defaultdict[Window, dict[datetime, int]](lambda: defaultdict(int))
-    for one in spent:
-        sums[weeks[one.at]][one.at] += one.nanos
     for week in _windows(look, "week"):
-        before = (look.calendar.before(week, "week", number) for number in range(1, USUAL_WEEKS + 1))
-        found = _week(week, sums[week], [(one, sums[one]) for one in before], budget, rung.times, look)
+        windows = [week, *(look.calendar.before(week, "week", number) for number in range(1, USUAL_WEEKS + 1))]
+        sums, *past = [(one, {at: nanos for at, nanos in spend.pace.items() if one.covers(at)}) for one in windows]
+        found = _week(week, sums[1], past, budget, rung.times, look)
         if found is not None:
             yield found
 
@@ -160,16 +148,14 @@ def _week(
 # -- an agent's half-hour -----------------------------------------------------------------------------------------
 
 
-def _bursts(spent: Sequence[Quarter], look: Look) -> Iterator[_Passed]:
+def _bursts(spend: Spend, look: Look) -> Iterator[_Passed]:
     if look.ladder.burst.times is None:
         return
-    weeks = _team_weeks(spent, look)
+    weeks = _team_weeks(spend, look)
     agents: dict[tuple[str, str | None], dict[datetime, int]] = defaultdict(lambda: defaultdict(int))
+    for one in spend.recent:
+        agents[one.payer.feature, one.payer.agent][one.at] += one.nanos
     windows = list(_windows(look, "day"))
-    first = windows[0].start - QUARTER if windows else look.now
-    for one in spent:
-        if one.at >= first:
-            agents[one.feature, one.agent][one.at] += one.nanos
     for (feature, agent), sums in sorted(agents.items(), key=lambda item: (item[0][0], item[0][1] or "")):
         for window in windows:
             found = _burst(look.about(feature, agent), sums, window, weeks, look)
@@ -181,22 +167,22 @@ def _team_of(about: Concerned, look: Look) -> str:
     return duty_of(look.registry, about).team or ""
 
 
-def _team_weeks(spent: Iterable[Quarter], look: Look) -> Mapping[tuple[str, Window], int]:
-    """What each team spent in each week; those without one are one."""
-    sums: dict[tuple[str, Window], int] = defaultdict(int)
-    weeks = weeks_of(spent, look.calendar)
-    teams = {who: _team_of(look.about(*who), look) for who in {(one.feature, one.agent) for one in spent}}
-    for one in spent:
-        sums[teams[one.feature, one.agent], weeks[one.at]] += one.nanos
+def _team_weeks(spend: Spend, look: Look) -> Mapping[tuple[str, str], int]:
+    """What each team spent in each week, by its name and the week's; those without one are one."""
+    sums: dict[tuple[str, str], int] = defaultdict(int)
+    for day, its in spend.days.items():
+        week = look.calendar.week(day).name
+        for payer, nanos in its.items():
+            sums[_team_of(look.about(payer.feature, payer.agent), look), week] += nanos
     return sums
 
 
 def _burst(
-    about: Concerned, sums: Mapping[datetime, int], window: Window, weeks: Mapping[tuple[str, Window], int], look: Look
+    about: Concerned, sums: Mapping[datetime, int], window: Window, weeks: Mapping[tuple[str, str], int], look: Look
 ) -> _Passed | None:
     team, week = _team_of(about, look), look.calendar.week(window.first_day)
     before = [look.calendar.before(week, "week", number) for number in range(1, USUAL_WEEKS + 1)]
-    known = [nanos for one in before if (nanos := weeks.get((team, one), 0))]
+    known = [nanos for one in before if (nanos := weeks.get((team, one.name), 0))]
     usual, rung = median(known), look.ladder.burst
     if len(known) < _MIN_WEEKS:
         return None

@@ -29,7 +29,7 @@ from runguard_core.finops.owners import (
 )
 from runguard_core.finops.owners._episode_notices import episode_notices
 from runguard_core.finops.owners._look import Look
-from runguard_core.finops.owners._quarters import Quarter, concerned, share_of_week
+from runguard_core.finops.owners._quarters import Payer, Quarter, concerned, gathered, share_of_week
 from runguard_core.finops.owners._spend_notices import spend_notices
 from runguard_core.finops.owners._trip_notices import kill_notices, trip_notices
 from runguard_core.guard import anomaly_event
@@ -146,10 +146,13 @@ def test_an_episode_that_comes_back_after_its_resolution_is_told_and_ended_again
 # -- days, weeks, bursts ------------------------------------------------------------------------------------------
 
 
-def spend(usd_per_hour: float, days: int = 28, start: datetime = MONDAY, feature: str = "search") -> list[Quarter]:
+SEARCHER = Payer("search", "discovery", None, "searcher")
+
+
+def spend(usd_per_hour: float, days: int = 28, start: datetime = MONDAY) -> list[Quarter]:
     """The same every hour from 8 to 18."""
     return [
-        Quarter(start + timedelta(days=day, hours=hour), feature, "discovery", None, "searcher", round(usd_per_hour * USD))
+        Quarter(start + timedelta(days=day, hours=hour), SEARCHER, round(usd_per_hour * USD))
         for day in range(days)
         for hour in range(8, 18)
     ]
@@ -161,8 +164,8 @@ USUAL = spend(1)
 
 def spoken(spent: Sequence[Quarter], **more: object) -> list[Notice]:
     """Notices of the fifth week."""
-    ordered = sorted(spent)
-    return list(spend_notices(ordered, look(known=concerned(ordered), **more)))
+    whole = gathered(spent, Calendar())
+    return list(spend_notices(whole, look(known=concerned(whole), **more)))
 
 
 def test_a_features_day_of_three_times_the_usual_goes_to_the_lead_when_it_gets_there() -> None:
@@ -220,7 +223,7 @@ def test_the_share_of_a_week_is_by_weeks_before_else_by_time() -> None:
 def test_half_an_hour_above_a_usual_week_of_the_team_is_critical() -> None:
     """$70 is a usual week; $75 in two quarters of an hour, over midnight too."""
     late = FIFTH + timedelta(hours=23, minutes=45)
-    burst = [Quarter(late + timedelta(minutes=15 * n), "search", "discovery", None, "searcher", 40 * USD) for n in (0, 1)]
+    burst = [Quarter(late + timedelta(minutes=15 * n), SEARCHER, 40 * USD) for n in (0, 1)]
     found = [one for one in spoken([*USUAL, *burst]) if one.about.startswith("burst")]
     assert short(one for one in found if one.step is Step.TRIGGER) == [
         ("ana", "owner", Step.TRIGGER, 0), ("lea", "lead", Step.TRIGGER, 0),
@@ -270,7 +273,7 @@ def test_a_kill_is_told_until_it_is_reset() -> None:
 
 
 def test_a_ledger_gives_the_same_notices_however_often_and_in_what_steps_it_is_asked() -> None:
-    """A loop in code review: its owner hears of the session, its lead of the day; looks of six hours add up to one look."""
+    """A loop in code review: its owner hears of the session, its lead of the day; looks of half a day add up to one look."""
     start, store = datetime(2026, 9, 7, tzinfo=UTC), open_store("memory://")
     began = start + timedelta(days=38, hours=12)
     loop = Incident(kind=IncidentKind.TOOL_LOOP, feature="code-review", started_at=began, ended_at=began + timedelta(hours=1))
@@ -283,7 +286,7 @@ def test_a_ledger_gives_the_same_notices_however_often_and_in_what_steps_it_is_a
         return notices(store, "shop", Registry(), Ladder(unowned="finops"), since=since, now=now, calendar=Calendar())
 
     whole = asked(since, now)
-    steps = [asked(since + timedelta(hours=h), since + timedelta(hours=h + 6)) for h in range(0, 72, 6)]
+    steps = [asked(since + timedelta(hours=h), since + timedelta(hours=h + 12)) for h in range(0, 72, 12)]
     assert asked(since, now) == whole
     assert {one.id for one in whole} == {one.id for part in steps for one in part}
     told = {(one.to, one.level, one.about) for one in whole}
