@@ -153,17 +153,21 @@ def print_episodes(
     _print_days(console, rows, calls, zone)
 
 
+def said_of(case: Case) -> str:
+    """What a case came from, who has it in hand, or what it shows while nobody has; "" for one that went away by itself."""
+    if case.state is CaseState.RESOLVED:
+        return f"{case.cause} ({case.resolved_by})"
+    if case.state is CaseState.ACKNOWLEDGED:
+        return f"{case.acknowledged_by} has it in hand{f', {case.note}' if case.note else ''}: {case.episode.evidence}"
+    return case.episode.evidence if case.state is CaseState.OPEN else ""
+
+
 def _print_said(console: Console, row: EpisodeRow, case: Case | None) -> None:
-    """What an open episode shows, who has it in hand, what a resolved one came from."""
-    episode = row.filed.episode
-    if case is not None and case.state is CaseState.RESOLVED:
-        said = f"{case.cause} ({case.resolved_by})"
-        console.print(f"[green]■[/] {shown(episode.id)}: {shown(said)}", highlight=False)
-    elif case is not None and case.state is CaseState.ACKNOWLEDGED:
-        said = f"{case.acknowledged_by} has it in hand{f', {case.note}' if case.note else ''}: {episode.evidence}"
-        console.print(f"[yellow]■[/] {shown(episode.id)}: {shown(said)}", highlight=False)
-    elif row.filed.state == "open":
-        console.print(f"[red]■[/] {shown(episode.id)}: {shown(episode.evidence)}", highlight=False)
+    episode, colours = row.filed.episode, {CaseState.RESOLVED: "green", CaseState.ACKNOWLEDGED: "yellow"}
+    said = said_of(case) if case is not None else episode.evidence if row.filed.state == "open" else ""
+    if said:
+        colour = colours.get(case.state, "red") if case is not None else "red"
+        console.print(f"[{colour}]■[/] {shown(episode.id)}: {shown(said)}", highlight=False)
 
 
 def state_of(row: EpisodeRow, case: Case | None) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from runguard_core.anomalies import moment
 from runguard_core.cli._acting import person
-from runguard_core.cli._anomalies import KIND_WORDS, app_of, record_found, rows_of
+from runguard_core.cli._anomalies import KIND_WORDS, app_of, record_found, rows_of, said_of
 from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, fail, ledger, out, say, show
 from runguard_core.cli._reading import since_of
 from runguard_core.cli._tables import Column, figure, name, print_table
@@ -129,13 +129,12 @@ def print_cases(console: Console, found: Sequence[Case], zone: tzinfo) -> None:
         console.print("No anomaly was announced.")
         return
     columns = [
-        Column("episode"), Column("began"), name("what"), figure("impact"), Column("state"), name("by"), figure("detected"),
+        Column("episode"), Column("began"), name("what"), figure("impact"), Column("state"), figure("detected"),
         figure("in hand", spare=1), figure("resolved", spare=1),
     ]  # fmt: skip
     print_table(console, "Anomalies and what became of them", columns, [_cells(case, zone) for case in found])
     for case in found:
-        said = case.cause or case.note or (case.episode.evidence if case.state is CaseState.OPEN else "")
-        if said:
+        if said := said_of(case):
             console.print(f"[{_COLOURS[case.state]}]■[/] {shown(case.id)}: {shown(said)}", highlight=False)
     console.print(_sums(found), highlight=False)
 
@@ -143,14 +142,13 @@ def print_cases(console: Console, found: Sequence[Case], zone: tzinfo) -> None:
 def _sums(found: Sequence[Case]) -> str:
     waiting = sum(case.state is CaseState.OPEN for case in found)
     named = sum(case.state is CaseState.RESOLVED for case in found)
-    detected = _median([case.detect_seconds for case in found])
-    taken, resolved = (
-        _median(_times(found, of)) for of in (lambda case: case.acknowledge_seconds, lambda case: case.resolve_seconds)
-    )
-    return (
-        f"{len(found):,} in all, {named} with a cause, {waiting} open and in nobody's hands. By the median: announced after "
-        f"{_span(detected)}, in hand {_span(taken)} after that, resolved {_span(resolved)} after that"
-    )
+    steps = {
+        "announced after": [case.detect_seconds for case in found],
+        "taken in hand after": _times(found, lambda case: case.acknowledge_seconds),
+        "resolved after": _times(found, lambda case: case.resolve_seconds),
+    }
+    said = ", ".join(f"{what} {_span(_median(values))}" for what, values in steps.items() if values)
+    return f"{len(found):,} in all, {named} with a cause, {waiting} open and in nobody's hands. By the median {said}."
 
 
 def _cells(case: Case, zone: tzinfo) -> tuple[str, ...]:
@@ -158,7 +156,7 @@ def _cells(case: Case, zone: tzinfo) -> tuple[str, ...]:
     what = f"{one.gravity.value} {KIND_WORDS[one.kind]} {shown(one.session or one.feature)}"
     return (
         one.id, f"{moment(one.started_at).astimezone(zone):%m-%d %H:%M}", what, brief_usd(one.impact_nanos),
-        f"[{_COLOURS[case.state]}]{case.state.value}[/]", shown(case.resolved_by or case.acknowledged_by),
+        f"[{_COLOURS[case.state]}]{case.state.value}[/]",
         _span(case.detect_seconds), _span(case.acknowledge_seconds), _span(case.resolve_seconds),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from runguard_core.cli._anomalies import app_of, short_usd
+from runguard_core.cli._anomalies import app_of
 from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, ledger, out, show
 from runguard_core.cli._reading import since_of
 from runguard_core.cli._tables import Column, figure, name, print_table
@@ -28,6 +28,7 @@ from runguard_core.finops.owners import (
     roster_json,
     tokens_json,
 )
+from runguard_core.money import brief_usd
 
 _MAX_NAMES = 6
 
@@ -100,7 +101,7 @@ def print_roster(console: Console, found: Roster, registry: Registry) -> None:
     if lost:
         nanos = sum(row.total.cost_nanos for row in lost)
         console.print(
-            f"[red]■[/] {short_usd(nanos)} of spend is nobody's: name an owner under \\[features.NAME]", highlight=False
+            f"[red]■[/] {brief_usd(nanos)} of spend is nobody's: name an owner under \\[features.NAME]", highlight=False
         )
     for row in found.problems:
         whose = row.feature if row.agent is None else f"{row.feature}, {row.agent}"
@@ -118,7 +119,7 @@ def _cells(row: RosterRow, registry: Registry) -> tuple[str, ...]:
     return (
         f"{shown(whose)}{' (production)' if duty.is_production else ''}", owner, _title(duty.deputy, registry),
         _title(duty.lead, registry), _title(duty.executive, registry), shown(duty.team or "-"),
-        "yes" if duty.runbook else "-", short_usd(row.total.cost_nanos) if row.is_seen else "not seen",
+        "yes" if duty.runbook else "-", brief_usd(row.total.cost_nanos) if row.is_seen else "not seen",
     )  # fmt: skip
 
 
@@ -129,10 +130,10 @@ def _title(person: str | None, registry: Registry) -> str:
 def print_coverage(console: Console, covered: Sequence[Coverage]) -> None:
     """A line for each dimension."""
     for one in covered:
-        rest = [f"{short_usd(one.missing_nanos)} without"] if one.missing_nanos else []
+        rest = [f"{brief_usd(one.missing_nanos)} without"] if one.missing_nanos else []
         if one.other_nanos:
             values = ", ".join(value for value, _ in one.others[:_MAX_NAMES])
-            rest.append(f"{short_usd(one.other_nanos)} with a value that is not allowed: {shown(values)}")
+            rest.append(f"{brief_usd(one.other_nanos)} with a value that is not allowed: {shown(values)}")
         said = f" ({'; '.join(rest)})" if rest else ""
         share = _share(one.covered_ratio)
         console.print(f"{share} of spend carries {shown(one.dimension)}{said}", highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -120,3 +121,14 @@ def test_mistakes_are_named_by_their_key(tmp_path: Path, text: str, key: str) ->
 def test_the_schema_has_the_words_of_the_file() -> None:
     """`from`, not the name that Python allows."""
     assert "from" in policy_schema()["$defs"]["PlannedTable"]["properties"]
+
+
+def test_the_examples_of_the_page_are_policies(tmp_path: Path) -> None:
+    """Each block alone, as somebody would paste it."""
+    page = Path(__file__).parents[2] / "docs" / "finops" / "owners.md"
+    blocks = re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    for block in blocks:
+        policy = loaded(tmp_path, block)
+        assert policy.ladder.session.times == 5
+        assert policy.guard(store="memory://").close() is None

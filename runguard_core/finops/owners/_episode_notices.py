@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runguard_core import events as ev
-from runguard_core.anomalies import Episode, Gravity
+from runguard_core.anomalies import Episode, Gravity, Kind
 from runguard_core.finops.owners._cases import CASE_KINDS, in_order
 from runguard_core.finops.owners._look import Look, cents
 from runguard_core.finops.owners._notice import Notice, Step, Urgency
@@ -17,6 +17,10 @@ from runguard_core.guard import filed_episodes
 from runguard_core.ledger import Event
 
 _WATCH = frozenset({ev.ANOMALY_OPENED, ev.ANOMALY_WORSE, ev.ANOMALY_CLOSED})
+_WHAT = {
+    Kind.SESSION_SPIKE: "its sessions", Kind.MID_SESSION: "its sessions", Kind.SPEND_RATE: "its hour",
+    Kind.DAILY_THRESHOLD: "its day", Kind.SLOW_DRIFT: "its level of cost per session", Kind.METER_GAP: "its calls",
+}  # fmt: skip
 _URGENCY = {Gravity.MINOR: Urgency.WARNING, Gravity.MAJOR: Urgency.WARNING, Gravity.CRITICAL: Urgency.ERROR}
 
 
@@ -94,7 +98,7 @@ class _Told:
         episode = self.episode
         if episode is None:
             return
-        whose = f"session {episode.session}" if episode.session else episode.model or "the feature"
+        whose = f"session {episode.session}" if episode.session else episode.model or _WHAT[episode.kind]
         title, facts = f"{episode.feature}: {whose}: {what}", _facts(episode)
         for one in self.people:
             notice = self.look.notice(
