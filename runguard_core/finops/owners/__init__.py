@@ -2,7 +2,7 @@
 
 from runguard_core.finops.owners._cases import CASE_KINDS, Case, CaseState, acknowledged_event, case_json, cases, resolved_event
 from runguard_core.finops.owners._coverage import DEFAULT_RULES, Coverage, coverage, coverage_json
-from runguard_core.finops.owners._ladder import ROLES, UNOWNED, Ladder, Rung
+from runguard_core.finops.owners._ladder import OWNER, ROLES, UNOWNED, Ladder, Rung
 from runguard_core.finops.owners._notice import Notice, Step, Urgency
 from runguard_core.finops.owners._notices import notices
 from runguard_core.finops.owners._planned import Planned, released, spend_of
@@ -15,6 +15,7 @@ __all__ = [
     "CASE_KINDS",
     "DEFAULT_RULES",
     "NOBODY",
+    "OWNER",
     "ROLES",
     "UNOWNED",
     "AgentTokens",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from runguard_core import events as ev
+from runguard_core.errors import RETRY_WHEN_SETTLED
 from runguard_core.finops._calendar import Window
 from runguard_core.finops.owners._cases import in_order
 from runguard_core.finops.owners._look import Look, cents
@@ -30,6 +32,8 @@ def trip_notices(events: Iterable[Event], look: Look) -> Iterator[Notice]:
         return
     rolls: dict[tuple[Window, str, str | None, str], list[Event]] = defaultdict(list)
     for event in in_order(event for event in events if event.kind in TRIP_KINDS and event.app == look.app):
+        if event.facts.get("retry") == RETRY_WHEN_SETTLED:  # calls in flight were in the way: that is no stop
+            continue
         day, rule = look.calendar.day(event.at), str(event.facts.get("budget") or event.facts.get("rule") or "a rule")
         rolls[day, event.feature or look.app, event.agent, rule].append(event)
     for (day, feature, agent, rule), found in rolls.items():
@@ -42,6 +46,7 @@ def _rolled(found: Sequence[Event], day: Window, rule: str, about: Concerned, on
     key = f"stop-{about.feature}-{about.agent or ''}-{rule}-{day.name}"
     name = f"{about.feature}{f', {about.agent}' if about.agent else ''}"
     is_budget = found[0].kind == ev.CALL_REFUSED
+    urgency = Urgency.WARNING if is_budget else Urgency.ERROR
     number, count = 0, 1
     while count <= len(found):
         latest = found[count - 1]
@@ -51,14 +56,14 @@ def _rolled(found: Sequence[Event], day: Window, rule: str, about: Concerned, on
         cost = f"\nThe run has spent {cents(int(spent))}." if isinstance(spent, str) and spent.isdigit() else ""
         if look.wants(latest.at):
             yield look.notice(
-                one, about, key=key, step=Step.TRIGGER, urgency=Urgency.ERROR, at=latest.at, title=f"{name}: {what}{times}",
+                one, about, key=key, step=Step.TRIGGER, urgency=urgency, at=latest.at, title=f"{name}: {what}{times}",
                 text=f"{latest.message}.{cost}\nWho is stopped now: runguard trips", number=number, session=latest.session,
                 facts={"rule": rule, "run": latest.run, "stop_count": count},
             )  # fmt: skip
         number, count = number + 1, count * _STEP
     if look.wants(day.end):
         yield look.notice(
-            one, about, key=key, step=Step.RESOLVE, urgency=Urgency.ERROR, at=day.end,
+            one, about, key=key, step=Step.RESOLVE, urgency=urgency, at=day.end,
             facts={"rule": rule, "stop_count": len(found)},
             title=f"{name}: the day has ended, {len(found)} stopped by {rule}", text="A new day is a new alert.",
         )  # fmt: skip
@@ -77,20 +82,37 @@ def kill_notices(events: Iterable[Event], look: Look) -> Iterator[Notice]:
         scope = str(event.facts.get("scope", "app"))
         if event.kind == ev.KILLED:
             killed[scope].append(event)
-            yield from _kill(event, event, scope, Step.TRIGGER, look)
+            way = f"To let it run again: runguard reset {scope} --reason ..."
+            yield from _kill(
+                event, event.at, event.message, f"By {event.facts.get('by') or 'somebody'}. {way}", scope, Step.TRIGGER, look
+            )
         else:
+            by = f"By {event.facts.get('by') or 'somebody'}."
             for kill in killed.pop(scope, []):
-                yield from _kill(kill, event, scope, Step.RESOLVE, look)
+                yield from _kill(kill, event.at, event.message, by, scope, Step.RESOLVE, look)
+    for scope, kills in killed.items():
+        for kill in kills:
+            if (until := _until(kill)) is not None:
+                yield from _kill(kill, until, f"{scope} may run again", "Its time is over.", scope, Step.RESOLVE, look)
 
 
-def _kill(kill: Event, event: Event, scope: str, step: Step, look: Look) -> Iterator[Notice]:
-    if not look.wants(event.at):
+def _until(kill: Event) -> datetime | None:
+    """When a kill ends by itself; None for one that waits for a person."""
+    after = kill.facts.get("after")
+    until = after.get("until") if isinstance(after, Mapping) else None
+    try:
+        return datetime.fromisoformat(until) if isinstance(until, str) else None
+    except ValueError:
+        return None
+
+
+def _kill(kill: Event, at: datetime, title: str, text: str, scope: str, step: Step, look: Look) -> Iterator[Notice]:
+    if not look.wants(at):
         return
     kind, _, value = scope.partition(":")
     about = look.about(value if kind == "feature" else None, value if kind == "agent" else None)
     for one in look.told(look.ladder.trip, about, kill.at):
         yield look.notice(
-            one, about, key=f"kill-{kill.id}", step=step, urgency=Urgency.ERROR, at=event.at, title=event.message,
-            text=f"By {event.facts.get('by') or 'somebody'}. To let it run again: runguard reset {scope} --reason ...",
+            one, about, key=f"kill-{kill.id}", step=step, urgency=Urgency.ERROR, at=at, title=title, text=text,
             session=value if kind == "session" else None, facts={"scope": scope},
         )  # fmt: skip
