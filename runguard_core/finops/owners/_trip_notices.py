@@ -82,10 +82,8 @@ def kill_notices(events: Iterable[Event], look: Look) -> Iterator[Notice]:
         scope = str(event.facts.get("scope", "app"))
         if event.kind == ev.KILLED:
             killed[scope].append(event)
-            way = f"To let it run again: runguard reset {scope} --reason ..."
-            yield from _kill(
-                event, event.at, event.message, f"By {event.facts.get('by') or 'somebody'}. {way}", scope, Step.TRIGGER, look
-            )
+            way = f"By {event.facts.get('by') or 'somebody'}. To let it run again: runguard reset {scope} --reason ..."
+            yield from _kill(event, event.at, event.message, way, scope, Step.TRIGGER, look)
         else:
             by = f"By {event.facts.get('by') or 'somebody'}."
             for kill in killed.pop(scope, []):
