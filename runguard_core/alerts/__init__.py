@@ -1,6 +1,8 @@
 """Alerts: an outbox in the ledger, and the destinations that it is delivered to."""
 
+from runguard_core.alerts._answers import Judgement
 from runguard_core.alerts._attaching import attach
+from runguard_core.alerts._by_hand import all_messages, send_again, try_out, why_not
 from runguard_core.alerts._channels import KNOWS_AGAIN, PAGERDUTY_URL, Channel, ChannelKind, with_urls
 from runguard_core.alerts._delivering import deliver
 from runguard_core.alerts._delivery import Delivery
@@ -21,12 +23,14 @@ __all__ = [
     "Channel",
     "ChannelKind",
     "Delivery",
+    "Judgement",
     "Message",
     "Result",
     "Source",
     "State",
     "Try",
     "absorb",
+    "all_messages",
     "attach",
     "deliver",
     "events_source",
@@ -34,6 +38,9 @@ __all__ = [
     "message_id",
     "queue",
     "read_outbox",
+    "send_again",
+    "try_out",
     "verify_webhook",
+    "why_not",
     "with_urls",
 ]

@@ -97,5 +97,14 @@ class Correspondence:
                 message="alerts are sent from now on", app=self._app,
             )  # fmt: skip
             self._store.announce([mark])
-            found = self._store.events(EventFilter(app=self._app, kinds={ev.ALERTS_BEGUN}))
-            self._begun_at = found[0].at if found else now
+            self._begun_at = now if not self.has_begun() else self._begun_at
+
+    def has_begun(self) -> bool:
+        """Whether alerts have ever been on for this ledger.
+
+        Raises:
+            StoreError: the ledger could not be read.
+        """
+        found = self._store.events(EventFilter(app=self._app, kinds={ev.ALERTS_BEGUN}))
+        self._begun_at = found[0].at if found else None
+        return bool(found)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from runguard_core.alerts._channels import Channel
-from runguard_core.alerts._messages import Message, Result
-from runguard_core.finops.owners import Urgency
+from runguard_core.alerts._messages import Message, Result, State
+from runguard_core.finops.owners import Step, Urgency
 
 _MINUTE = timedelta(minutes=1)
 _RANK = {Urgency.CRITICAL: 0, Urgency.ERROR: 1, Urgency.WARNING: 2, Urgency.INFO: 3}
@@ -17,17 +17,29 @@ _RANK = {Urgency.CRITICAL: 0, Urgency.ERROR: 1, Urgency.WARNING: 2, Urgency.INFO
 def ready(messages: Iterable[Message], channels: Mapping[str, Channel], now: datetime) -> list[Message]:
     """What is to be sent now: due, to a channel that can be used here, is not left alone and has room this minute.
 
-    The most urgent first, then the oldest. What is over a channel's limit waits.
+    The most urgent first, then the oldest. What is over a channel's limit waits; so does what follows another message about the
+    same thing that is still on its way: an ending must not come before its beginning.
     """
     all_of_them = list(messages)
-    room = _room(all_of_them, channels, now)
+    room, first = _room(all_of_them, channels, now), _first_of_each(all_of_them, now)
     found = []
     for message in sorted(all_of_them, key=lambda one: (_RANK[one.notice.urgency], one.queued_at, one.id)):
         due = message.due_at(now)
-        if due is not None and due <= now and room.get(message.channel, 0) > 0:
+        if due is not None and due <= now and room.get(message.channel, 0) > 0 and first[_thread(message)] == message.id:
             room[message.channel] -= 1
             found.append(message)
     return found
+
+
+def _thread(message: Message) -> tuple[str, str, str]:
+    return message.channel, message.notice.app, message.notice.about
+
+
+def _first_of_each(messages: list[Message], now: datetime) -> dict[tuple[str, str, str], str]:
+    """Of the messages about one thing in one channel that are on their way, the id of the earliest."""
+    on_their_way = [one for one in messages if one.state(now) in {State.WAITING, State.SENDING}]
+    on_their_way.sort(key=lambda one: (one.notice.at, one.notice.step is Step.RESOLVE, one.notice.number, one.queued_at, one.id))
+    return {_thread(one): one.id for one in reversed(on_their_way)}
 
 
 def next_look_seconds(messages: Iterable[Message], channels: Mapping[str, Channel], now: datetime, most: float) -> float:

@@ -97,15 +97,20 @@ def _threshold(event: Event) -> dict[str, Any]:
 
 
 def _kill(event: Event) -> dict[str, Any]:
-    return {
-        "about": f"kill:{event.facts.get('scope') or event.id}:{event.id}", "urgency": Urgency.CRITICAL,
-        "title": "stopped by a person", "hint": "Undo: runguard reset SCOPE --reason ...",
-    }  # fmt: skip
+    scope = event.facts.get("scope")
+    hint = f'Undo: runguard reset {scope} --reason "..."' if scope else ""
+    by = f" by {event.facts['by']}" if event.facts.get("by") else ""
+    return {"about": f"kill:{event.id}", "urgency": Urgency.CRITICAL, "title": f"a person's stop{by}", "hint": hint}
 
 
 def _reset(event: Event) -> dict[str, Any]:
-    about = f"reset:{event.facts.get('scope') or event.id}:{event.id}"
-    return {"about": about, "step": Step.REPORT, "urgency": Urgency.INFO, "title": "allowed to run again", "hint": ""}
+    return {
+        "about": f"reset:{event.id}",
+        "step": Step.REPORT,
+        "urgency": Urgency.INFO,
+        "title": "allowed to run again",
+        "hint": "",
+    }
 
 
 def _percent(share: str) -> str:

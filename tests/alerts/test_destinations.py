@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from runguard_core.alerts import Alerting, Delivery, Message, State, queue, read_outbox
-from runguard_core.finops.owners import Urgency
+from runguard_core.finops.owners import Step, Urgency
 from runguard_core.ledger import EventFilter, Store
 from tests.alerts.sinks import Answer, Sink, dropped, status
-from tests.alerts.values import T0, Hands, a_channel, a_notice
+from tests.alerts.values import T0, Hands, a_channel, a_notice, later
 
 
 def office(store: Store, sink: Sink | str, clock: Hands, **channel: object) -> Delivery:
@@ -185,6 +185,18 @@ def test_nothing_that_is_secret_is_written(store: Store, sink: Sink) -> None:
     written = repr(store.events(EventFilter())) + repr(a_channel("https://x.example/T0KEN-T0KEN", secret="hush-hush-hush"))
     assert len(sink.requests) == 2
     assert [word for word in ("T0KEN-T0KEN", "hush-hush", "S1GN4TURE") if word in written] == []
+
+
+def test_an_ending_does_not_overtake_its_beginning(store: Store, sink: Sink) -> None:
+    sink.answers = [status(500)]
+    queue(store, a_notice(), "ops")
+    queue(store, a_notice(step=Step.RESOLVE, urgency=Urgency.CRITICAL, at=later(1)), "ops")
+    clock = Hands(later(1))
+    delivery = office(store, sink, clock)
+    for _ in range(3):
+        delivery.look()
+        clock.move(13)
+    assert [body["type"].rpartition(".")[2] for body in sink.bodies] == ["trigger", "trigger", "resolve"]
 
 
 def test_what_is_older_than_two_weeks_is_left_to_a_person(store: Store, sink: Sink) -> None:
