@@ -29,6 +29,8 @@ def send(channel: Channel, message: Message) -> Answer:
         import apprise  # noqa: PLC0415  an extra
     except ImportError:
         return Answer(words=WAY_OUT, is_sent=False, is_final=True)
+    except Exception as error:  # noqa: BLE001  it loads a hundred modules, and where warnings are errors one of them raises
+        return Answer(words=f"Apprise cannot be loaded: {type(error).__name__}: {error}", is_sent=False, is_final=True)
     asset = apprise.AppriseAsset(async_mode=False, app_id="RunGuard", app_desc="RunGuard", storage_mode="memory")
     asset.http_redirects = False  # older ones follow
     sender = apprise.Apprise(asset=asset)

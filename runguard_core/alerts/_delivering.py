@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from runguard_core.alerts._answers import Judgement, hold_seconds, judged, next_due_seconds
+from runguard_core.alerts._answers import Answer, Judgement, hold_seconds, judged, next_due_seconds
 from runguard_core.alerts._channels import Channel
 from runguard_core.alerts._messages import Message, Result
 from runguard_core.alerts._outbox import failed_event, given_up_event, sent_event, tried_event
@@ -14,6 +15,7 @@ from runguard_core.alerts._schedule import streak_count
 from runguard_core.alerts._sending import send
 from runguard_core.ledger import Event, Store
 
+_log = logging.getLogger("runguard")
 Now = Callable[[], datetime]
 
 
@@ -30,8 +32,17 @@ def deliver(
     claim = tried_event(message, now(), by, is_repeatable=channel.is_repeatable)
     if store.announce([claim]) != 1:
         return claim, []
-    found = judged(send(channel, message, now(), line), now())
+    found = judged(_sent(channel, message, now, line), now())
     return claim, outcome(message, found, now(), streak_count(others, channel.name), is_repeatable=channel.is_repeatable)
+
+
+def _sent(channel: Channel, message: Message, now: Now, line: Line | None) -> Answer:
+    """A claim must have an answer, even if sending fails in a way that nobody thought of."""
+    try:
+        return send(channel, message, now(), line)
+    except Exception as error:  # noqa: BLE001  any of it; its words and its trace may hold a secret
+        _log.error("RunGuard could not send alert %s to %s: %s", message.id, channel.name, type(error).__name__)
+        return Answer(words=f"{type(error).__name__} while sending")
 
 
 def outcome(message: Message, found: Judgement, now: datetime, streak: int, *, is_repeatable: bool) -> list[Event]:

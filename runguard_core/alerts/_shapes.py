@@ -83,8 +83,9 @@ def pagerduty_event(message: Message, routing_key: str) -> dict[str, Any] | None
     }  # fmt: skip
     if notice.step is not Step.TRIGGER:
         return event
+    summary = " ".join(notice.title.split()) or notice.about
     event["payload"] = {
-        "summary": _cut(notice.title, _SUMMARY_CHARS), "source": f"runguard/{notice.app}", "severity": notice.urgency.value,
+        "summary": _cut(summary, _SUMMARY_CHARS), "source": f"runguard/{notice.app}", "severity": notice.urgency.value,
         "timestamp": notice.at.isoformat(), "component": notice.agent or notice.feature or notice.app,
         "group": notice.feature or notice.app, "class": str(notice.facts.get("rule") or notice.facts.get("kind") or notice.level),
         "custom_details": {"text": _cut(notice.text, _DETAIL_CHARS), "message": message.id, "to": notice.to,
@@ -97,10 +98,10 @@ def pagerduty_event(message: Message, routing_key: str) -> dict[str, Any] | None
 def slack_message(message: Message) -> dict[str, Any]:
     """Blocks, and the fallback text that phones show."""
     notice = message.notice
-    title = f"{_mark(notice)} {notice.title}"
+    title = _title(notice)
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": _cut(title, _HEADER_CHARS), "emoji": True}},
-        {"type": "section", "text": _mrkdwn(_escaped(notice.text or notice.title, _SECTION_CHARS))},
+        {"type": "section", "text": _mrkdwn(_escaped(notice.text.strip() or title, _SECTION_CHARS))},
     ]
     pairs = [f"*{_escaped(label, 80)}*\n{_escaped(value, _FIELD_CHARS - 200)}" for label, value in details(notice)[:_FIELDS]]
     if pairs:
@@ -117,7 +118,7 @@ def plain_text(message: Message) -> tuple[str, str]:
     lines = [notice.text, *(f"{label}: {value}" for label, value in details(notice))]
     lines += [f"{text}: {url}" for text, url in links(notice)]
     lines.append(f"for {notice.to} ({notice.level}), {notice.at:%Y-%m-%d %H:%M} UTC, {message.id}")
-    return _cut(f"{_mark(notice)} {notice.title}", _HEADER_CHARS), _cut("\n".join(filter(None, lines)), _PLAIN_CHARS)
+    return _cut(_title(notice), _HEADER_CHARS), _cut("\n".join(filter(None, lines)), _PLAIN_CHARS)
 
 
 def as_json(document: Any) -> bytes:
@@ -125,8 +126,9 @@ def as_json(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def _mark(notice: Notice) -> str:
-    return "✅" if notice.step is Step.RESOLVE else _MARKS[notice.urgency]
+def _title(notice: Notice) -> str:
+    mark = "✅" if notice.step is Step.RESOLVE else _MARKS[notice.urgency]
+    return f"{mark} {' '.join(notice.title.split())}"
 
 
 def _mrkdwn(text: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from datetime import timedelta
 
 import pytest
@@ -203,3 +204,18 @@ def test_what_is_older_than_two_weeks_is_left_to_a_person(store: Store, sink: Si
     queue(store, a_notice(), "ops")
     office(store, sink, Hands(T0 + timedelta(days=15))).look()
     assert (sink.requests, only(store).state(T0 + timedelta(days=15))) == ([], State.UNDELIVERED)
+
+
+def test_closing_cuts_a_destination_that_hangs_and_lists_what_it_had(store: Store, sink: Sink) -> None:
+    sink.answers = [sink.hangs]
+    queue(store, a_notice("an-1"), "ops")
+    queue(store, a_notice("an-2"), "ops")
+    delivery = office(store, sink, Hands(), kind="slack", timeout_seconds=60.0)
+    delivery.start()
+    sink.wait_for(1)
+    began = time.monotonic()
+    delivery.close(0.3)
+    assert time.monotonic() - began < 5
+    states = {message.state(T0): message.reason(T0) for message in read_outbox(store).values()}
+    assert set(states) == {State.PERHAPS, State.WAITING}
+    assert "no answer" in states[State.PERHAPS]
