@@ -62,7 +62,7 @@ def check_alerts(table: AlertsTable, named: Mapping[str, Iterable[str]]) -> None
     """Channels are whole, and every name is one of theirs.
 
     Args:
-        named: channels that other tables name, by the key that does.
+        named: channels that other tables name, by the key that does; looked at where alerts are set at all.
 
     Raises:
         PolicyError: naming the key and what was expected.
@@ -72,7 +72,7 @@ def check_alerts(table: AlertsTable, named: Mapping[str, Iterable[str]]) -> None
             raise PolicyError(key=f"alerts.channels.{name}", expected="expected a name, not a URL")
         _check_channel(f"alerts.channels.{name}", channel)
     known = ", ".join(table.channels) or "none"
-    for key, names in {"alerts.default": table.default, **named}.items():
+    for key, names in {"alerts.default": table.default, **named}.items() if table.is_set else ():
         for name in names:
             if "://" not in name and name not in table.channels:
                 expected = f"expected a channel of [alerts.channels] (known: {known}) or a URL, got {name!r:.80}"

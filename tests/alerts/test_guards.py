@@ -157,7 +157,7 @@ def test_a_policy_without_alerts_starts_nothing(tmp_path: Path) -> None:
 
 MISTAKES = {
     '[alerts]\ndefault = ["nope"]': "alerts.default: expected a channel of",
-    '[contacts.ana]\nchannels = ["nope"]': "contacts.ana.channels: expected a channel of",
+    '[contacts.ana]\nchannels = ["nope"]\n[alerts]\ndefault = ["mailto://x"]': "contacts.ana.channels: expected a channel of",
     '[alerts.channels.x]\nkind = "slack"\nurl = "https://hooks.slack.com/x"': "alerts.channels.x.url_env: expected the environment",
     '[alerts.channels.x]\nkind = "pagerduty"': "alerts.channels.x.routing_key_env: expected",
     '[alerts.channels.x]\nkind = "webhook"': "alerts.channels.x.url: expected one of",
