@@ -10,7 +10,7 @@ from runguard_core.alerts._messages import ALERT_KINDS, CLAIM_SECONDS, Message, 
 from runguard_core.alerts._outbox import message_id, queue, read_outbox
 from runguard_core.alerts._routing import NOWHERE, Alerting, Source
 from runguard_core.alerts._signing import verify_webhook
-from runguard_core.alerts._speaking import TOPICS, events_source
+from runguard_core.alerts._speaking import ladder_source, threshold_source
 
 __all__ = [
     "ALERT_KINDS",
@@ -18,7 +18,6 @@ __all__ = [
     "KNOWS_AGAIN",
     "NOWHERE",
     "PAGERDUTY_URL",
-    "TOPICS",
     "Alerting",
     "Channel",
     "ChannelKind",
@@ -33,12 +32,13 @@ __all__ = [
     "all_messages",
     "attach",
     "deliver",
-    "events_source",
     "fold",
+    "ladder_source",
     "message_id",
     "queue",
     "read_outbox",
     "send_again",
+    "threshold_source",
     "try_out",
     "verify_webhook",
     "why_not",

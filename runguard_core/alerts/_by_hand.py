@@ -50,7 +50,7 @@ def all_messages(store: Store, outbox: Mapping[str, Message], app: str, alerting
     known = Correspondence(store, app, alerting)
     if known.has_begun():
         known.read(now)
-        for event in known.unqueued(now):
+        for event in known.unqueued(now, whole=True):
             absorb(found, event)
     return sorted(found.values(), key=lambda one: (one.queued_at, one.id), reverse=True)
 

@@ -13,7 +13,7 @@ from runguard_core.alerts._channels import Channel
 from runguard_core.alerts._delivering import deliver
 from runguard_core.alerts._messages import Message, Result
 from runguard_core.alerts._posting import Line
-from runguard_core.alerts._reading import Correspondence
+from runguard_core.alerts._reading import FIRST_SECONDS, Correspondence
 from runguard_core.alerts._routing import Alerting
 from runguard_core.alerts._schedule import next_look_seconds, ready
 from runguard_core.clock import Clock, SystemClock
@@ -135,7 +135,8 @@ class Delivery:
             known.absorb(queued)
         self._reading_seconds = time.monotonic() - began
         self._send_due()
-        return next_look_seconds(known.messages.values(), self._alerting.channels, self._clock.now(), IDLE_SECONDS)
+        most = IDLE_SECONDS if known.has_judged_whole else FIRST_SECONDS
+        return next_look_seconds(known.messages.values(), self._alerting.channels, self._clock.now(), most)
 
     def _send_due(self) -> None:
         due = ready(self._known.messages.values(), self._alerting.channels, self._clock.now())

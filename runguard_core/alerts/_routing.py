@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from runguard_core.alerts._channels import Channel, name_of_url
 from runguard_core.finops.owners import Notice, Registry
-from runguard_core.ledger import Event
+from runguard_core.ledger import Store
 
 #: The channel of a notice that no channel is named for: it is listed, and nobody sends it.
 NOWHERE = "(no channel)"
@@ -16,16 +16,16 @@ NOWHERE = "(no channel)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """From events to notices.
+    """From a ledger to notices.
 
     Attributes:
-        kinds: of the events it is told of.
-        notices: of all events of the last two weeks and the time now; the same events give the same notices (by id), so that
-            whoever asks again queues nothing twice.
+        kinds: of events that are news for it: a process that announces one looks at once.
+        notices: of what happened in an app (the second argument) from a moment (the third) to now (the last). The same ledger
+            gives the same notices (by id): whoever asks again, for whatever span, queues nothing twice.
     """
 
     kinds: frozenset[str]
-    notices: Callable[[Sequence[Event], datetime], Iterable[Notice]]
+    notices: Callable[[Store, str, datetime, datetime], Iterable[Notice]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,13 @@ class Alerting:
         """Of the events that may become notices."""
         return frozenset().union(*(source.kinds for source in self.sources))
 
-    def notices(self, events: Sequence[Event], now: datetime) -> list[Notice]:
-        """What is to be said of these events."""
-        return [
-            notice
-            for source in self.sources
-            for notice in source.notices([event for event in events if event.kind in source.kinds], now)
-        ]
+    def notices(self, store: Store, app: str, since: datetime, now: datetime) -> list[Notice]:
+        """What is to be said of what happened since.
+
+        Raises:
+            StoreError: the ledger could not be read.
+        """
+        return [notice for source in self.sources for notice in source.notices(store, app, since, now)]
 
     def channels_for(self, notice: Notice) -> tuple[str, ...]:
         """The person's channels and those of the team, else the default ones; never none."""

@@ -1,4 +1,4 @@
-"""`[alerts]` of the policy file: what is said, and where alerts go."""
+"""`[alerts]` of the policy file: where alerts go."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from pydantic import Field
 from runguard_core.alerts import (
     KNOWS_AGAIN,
     PAGERDUTY_URL,
-    TOPICS,
     Alerting,
     Channel,
     ChannelKind,
-    events_source,
+    Source,
+    threshold_source,
     with_urls,
 )
 from runguard_core.errors import PolicyError
 from runguard_core.finops.owners import Registry
 from runguard_core.policy._table import Table
 
-Topic = Literal["trips", "anomalies", "budgets", "kills"]
 #: Slack takes about one message a second from a webhook; the others more than anybody reads.
 _PER_MINUTE_COUNT = 30
 
@@ -46,9 +45,9 @@ class ChannelTable(Table):
 
 
 class AlertsTable(Table):
-    """`[alerts]`: what is said, and where alerts go."""
+    """`[alerts]`: where alerts go."""
 
-    on: list[Topic] = Field(default=["trips", "anomalies", "budgets", "kills"], description="what the owner hears of")
+    thresholds: bool = Field(default=True, description="owners hear of budgets' thresholds; all else is in [escalation]")
     default: list[str] = Field(default=[], description="channels (or URLs) for people who have none")
     channels: dict[str, ChannelTable] = Field(default={})
 
@@ -95,8 +94,12 @@ def _check_channel(key: str, table: ChannelTable) -> None:
             raise PolicyError(key=f"{key}.{name}", expected=f"is for kind {owner}, not for {kind}")
 
 
-def alerting_of(table: AlertsTable, registry: Registry, environ: Mapping[str, str] | None = None) -> Alerting:
-    """Channels with the secrets of the environment; one whose variable is not set is there and says what is missing."""
+def alerting_of(table: AlertsTable, registry: Registry, ladder: Source, environ: Mapping[str, str] | None = None) -> Alerting:
+    """Channels with the secrets of the environment; one whose variable is not set is there and says what is missing.
+
+    Args:
+        ladder: what the practice says, of `[escalation]`.
+    """
     env = os.environ if environ is None else environ
     channels = {name: _channel(name, one, env) for name, one in table.channels.items()}
     urls = [*table.default]
@@ -104,10 +107,8 @@ def alerting_of(table: AlertsTable, registry: Registry, environ: Mapping[str, st
         urls += contact.channels
     for team in registry.teams.values():
         urls += team.channels
-    return Alerting(
-        channels=with_urls(channels, urls), default=tuple(table.default), registry=registry,
-        sources=(events_source(registry, table.on),),
-    )  # fmt: skip
+    sources = (ladder, threshold_source(registry)) if table.thresholds else (ladder,)
+    return Alerting(channels=with_urls(channels, urls), default=tuple(table.default), registry=registry, sources=sources)
 
 
 def _channel(name: str, table: ChannelTable, env: Mapping[str, str]) -> Channel:
@@ -126,4 +127,4 @@ def _channel(name: str, table: ChannelTable, env: Mapping[str, str]) -> Channel:
     )  # fmt: skip
 
 
-__all__ = ["TOPICS", "AlertsTable", "ChannelTable", "alerting_of", "check_alerts"]
+__all__ = ["AlertsTable", "ChannelTable", "alerting_of", "check_alerts"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runguard_core.alerts import Alerting, attach
+from runguard_core.alerts import Alerting, attach, ladder_source
 from runguard_core.budgets import Budget, parse_limit
 from runguard_core.detectors import Repetition, ToolRule
 from runguard_core.errors import InvalidAmountError, PolicyError
@@ -82,7 +82,8 @@ class Policy:
     @property
     def alerting(self) -> Alerting:
         """Where alerts go, with the secrets that the environment has now."""
-        return alerting_of(self.content.alerts, self.registry)
+        ladder = ladder_source(self.registry, self.ladder, self.calendar, self.planned)
+        return alerting_of(self.content.alerts, self.registry, ladder)
 
     def guard(self, **more: Any) -> Guard:
         """A guard under this policy; `store`, `listeners`, `clock` and `on_budget_exceeded` may be given.

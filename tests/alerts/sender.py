@@ -6,13 +6,16 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from runguard_core.alerts import Alerting, Delivery, events_source
-from runguard_core.finops.owners import Registry
+from runguard_core import events as ev
+from runguard_core.alerts import Alerting, Delivery, ladder_source
+from runguard_core.finops import CALENDAR
+from runguard_core.finops.owners import Ladder, Registry
 from runguard_core.ledger import Event
 from runguard_core.stores import open_store
-from tests.alerts.values import a_channel
+from tests.alerts.values import Hands, a_channel
 
 
 class Mortal:
@@ -34,10 +37,15 @@ class Mortal:
 def main(ledger: str, url: str, kind: str, dies_at: str = "") -> None:
     """Deliver from the first line on standard input to its end."""
     channel = a_channel(url, kind)
-    alerting = Alerting(channels={"ops": channel}, default=("ops",), sources=(events_source(Registry(), ["kills"]),))
-    delivery = Delivery(Mortal(open_store(ledger), dies_at), "shop", alerting)  # type: ignore[arg-type]  # a store in all but name
+    alerting = Alerting(channels={"ops": channel}, default=("ops",), sources=(ladder_source(Registry(), Ladder(), CALENDAR),))
+    clock = Hands(datetime.now(UTC)) if dies_at == ev.ALERT_QUEUED else None
+    delivery = Delivery(Mortal(open_store(ledger), dies_at), "shop", alerting, clock)  # type: ignore[arg-type]  # a store in all but name
     print("ready", flush=True)
     sys.stdin.readline()
+    if dies_at == ev.ALERT_QUEUED:  # what it has not heard itself it judges after five seconds
+        delivery.look()
+        clock.move(6)
+        delivery.look()
     delivery.start()
     sys.stdin.read()
     delivery.close()

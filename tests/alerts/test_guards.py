@@ -65,7 +65,7 @@ def loop(guard: Guard, feature: str, session: str) -> None:
             call.post(result="nothing")
 
 
-def test_a_trip_reaches_the_owner_and_the_team_once_an_hour(
+def test_a_trip_reaches_the_owner_and_the_team_once_a_day(
     tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     with policy(tmp_path, sink, monkeypatch).guard() as guard:
@@ -74,10 +74,9 @@ def test_a_trip_reaches_the_owner_and_the_team_once_an_hour(
         loop(guard, "search", "s-2")
     by_webhook = next(body for body in sink.bodies if "id" in body)
     assert (by_webhook["to"], by_webhook["level"], by_webhook["scope"]["team"]) == ("ana", "owner", "discovery")
-    assert by_webhook["title"] == "search: agent planner was stopped by rule repeat"
-    assert "runguard explain s-1" in by_webhook["text"]
+    assert by_webhook["title"] == "search, planner: stopped by rule repeat"
     assert by_webhook["links"][0]["href"] == "https://wiki.example.com/search"
-    assert len(sink.requests) == 2, "of the same stop the first of an hour is sent"
+    assert len(sink.requests) == 2, "of the same stop the first of a day is sent"
 
 
 def test_what_nobody_owns_goes_to_the_default_channel_and_says_so(
@@ -90,9 +89,9 @@ def test_what_nobody_owns_goes_to_the_default_channel_and_says_so(
     assert (event["routing_key"], event["event_action"], event["payload"]["custom_details"]["to"]) == (
         "R" * 32,
         "trigger",
-        "nobody",
+        "unowned",
     )
-    assert "Nobody owns it" in event["payload"]["custom_details"]["text"]
+    assert "Nobody owns this" in event["payload"]["custom_details"]["text"]
 
 
 def test_without_any_channel_a_notice_is_listed(tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +163,7 @@ MISTAKES = {
     '[alerts.channels.x]\nkind = "webhook"\nurl = "https://x"\nrouting_key_env = "K"': "is for kind pagerduty",
     '[alerts.channels.x]\nkind = "pigeon"': "alerts.channels.x.kind: expected",
     '[alerts.channels.x]\nkind = "webhook"\nurl = "https://x"\nsecret = "s"': "alerts.channels.x.secret: unknown key",
-    '[alerts]\non = ["tripz"]': "alerts.on.0: expected",
+    '[alerts]\non = ["trips"]': "alerts.on: unknown key",
 }
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from runguard_core import Guard
 from runguard_core import events as ev
-from runguard_core.alerts import CLAIM_SECONDS, Alerting, Delivery, Message, State, queue, read_outbox
+from runguard_core.alerts import CLAIM_SECONDS, Alerting, Delivery, Message, State, ladder_source, queue, read_outbox
+from runguard_core.finops import CALENDAR
+from runguard_core.finops.owners import Ladder, Registry
 from runguard_core.ledger import Store
 from tests.alerts.sinks import Sink
 from tests.alerts.values import Hands, a_channel, a_notice
@@ -89,15 +91,22 @@ def test_a_process_killed_amidst_a_try(store: Store, sink: Sink, start: Start, k
 def test_a_process_killed_before_it_queued_what_it_had_announced(store: Store, sink: Sink, start: Start) -> None:
     """The event is in the ledger: the next process reads it there."""
     Delivery(store, "shop", Alerting(), Hands(now())).look()  # alerts have been on for this ledger
-    with Guard(app="shop", store=store) as guard:
-        guard.kill("agent:planner", reason="runaway", by="ana")
-        dead = start(sink, "slack", ev.ALERT_QUEUED)
-        go(dead)
-        assert dead.wait(20) == -9
-        assert (read_outbox(store), sink.requests) == ({}, [])
-        go(start(sink, "slack"), start(sink, "slack"))
-        sink.wait_for(1)
+    guard = Guard(app="shop", store=store)
+    guard.kill("agent:planner", reason="runaway", by="ana")
+    dead = start(sink, "slack", ev.ALERT_QUEUED)
+    go(dead)
+    assert dead.wait(30) == -9
+    assert (read_outbox(store), sink.requests) == ({}, [])
+    for _ in range(2):
+        clock = Hands(now())
+        channels = {"ops": a_channel(sink.url, "slack")}
+        alerting = Alerting(channels=channels, default=("ops",), sources=(ladder_source(Registry(), Ladder(), CALENDAR),))
+        delivery = Delivery(store, "shop", alerting, clock)
+        delivery.look()
+        clock.move(6)
+        delivery.look()
     assert len(sink.requests) == 1
+    guard.close()
 
 
 def test_two_processes_deliver_each_message_once(store: Store, sink: Sink, start: Start) -> None:

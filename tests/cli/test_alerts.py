@@ -120,7 +120,7 @@ def test_what_no_process_lived_to_queue_is_listed_and_can_be_sent(store: Store, 
     CliRunner().invoke(app, ["kill", "agent:planner", "--reason", "runaway"])  # a command line delivers nothing
     assert read_outbox(store) == {}
     (one,) = json.loads(run("list", "--json"))["messages"]
-    assert (one["state"], one["title"][:6]) == ("waiting", "shop: ")
+    assert (one["state"], one["title"]) == ("waiting", "unowned: agent planner was stopped: runaway")
     assert "sent; delivered" in run("retry", "--all")
     assert len(sink.requests) == 1
     assert run("list", "--undelivered") == "Everything was delivered.\n"
