@@ -24,8 +24,8 @@ from runguard_core.ledger import Event, Store
 _log = logging.getLogger("runguard")
 #: How often the ledger is asked what others wrote (a kill from a command line), where this process has nothing to say.
 IDLE_SECONDS = 15.0
-#: Looks are so far apart, and twenty times as long as the last reading took: a storm of events is one look.
-_APART_SECONDS, _REST_RATIO = 0.2, 20.0
+#: Looks are so far apart, and a hundred times as long as the last reading took: a storm of events is one look.
+_APART_SECONDS, _REST_RATIO, _MAX_REST_SECONDS = 0.2, 100.0, 30.0
 DRAIN_SECONDS = 5.0
 #: With less than that left, a closing process begins no request: the next one has more time for it.
 _LEAST_SECONDS = 1.0
@@ -99,7 +99,7 @@ class Delivery:
             wait = self._safely()
             if is_last:
                 return
-            rest = max(_APART_SECONDS, min(_REST_RATIO * self._reading_seconds, 60.0))
+            rest = max(_APART_SECONDS, min(_REST_RATIO * self._reading_seconds, _MAX_REST_SECONDS))
             if self._closes_at is None:
                 self._news.wait(max(wait - (time.monotonic() - began), 0.0))
             self._news.clear()
