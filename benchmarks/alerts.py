@@ -1,7 +1,8 @@
 """What alerts cost a call: guarded calls with a dead destination, a hanging one and a living one, over the same calls without alerts.
 
 Two guards of one policy run side by side in one process, each on a ledger of its own, in blocks that change places; the ratio is of
-the medians of paired blocks. Every block has an agent that loops and is stopped: with alerts each stop is something to say.
+the medians of paired blocks. Before every tenth block an agent loops and is stopped: with alerts that is something to say. Another
+guard without alerts is measured against the first in the same way: what two equal guards differ by is what cannot be measured.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,8 @@ timeout_seconds = 5
 per_minute = 600
 """
 CALLS = 100
+EVERY = 10
+WARM = 10
 
 
 class Sink(BaseHTTPRequestHandler):
@@ -75,13 +79,11 @@ def guard_of(folder: Path, name: str, text: str) -> Guard:
 
 
 def block(guard: Guard, number: int) -> tuple[float, float]:
-    """Microseconds a call: the median and the mean of a block; a loop that is stopped stands before it."""
-    with guard.session(f"loop-{number}", feature="search", agent=f"agent-{number}"):
-        try:
+    """Microseconds a call: the median and the mean of a block; before every tenth stands a loop that is stopped."""
+    if number % EVERY == 0:
+        with guard.session(f"loop-{number}", feature="search", agent=f"agent-{number}"), suppress(StoppedError):
             for _ in range(10):
                 guard.reserve(ToolCall(name="find", arguments={"q": "x"})).post(result="nothing")
-        except StoppedError:
-            pass
     samples = []
     with guard.session(f"work-{number}", feature="search", agent="worker"):
         for _ in range(CALLS):
@@ -93,33 +95,41 @@ def block(guard: Guard, number: int) -> tuple[float, float]:
 
 
 def measured(folder: Path, name: str, url: str, rounds: int) -> dict[str, Any]:
-    """Ratio of calls with alerts to those without."""
+    """Ratio of calls with alerts to those without, and of calls of a second guard without to those of the first."""
     os.environ["SINK"] = url
     Sink.count = 0
-    plain, alerting = guard_of(folder, f"{name}-plain", POLICY), guard_of(folder, f"{name}-alerts", POLICY + ALERTS)
-    found: dict[str, list[tuple[float, float]]] = {"plain": [], "alerts": []}
-    pair: list[tuple[str, Guard]] = [("plain", plain), ("alerts", alerting)]
-    for number in range(rounds + 3):
-        for key, guard in pair if number % 2 else reversed(pair):
-            found[key].append(block(guard, number))
+    guards = {
+        key: guard_of(folder, f"{name}-{key}", POLICY + (ALERTS if key == "alerts" else ""))
+        for key in ("plain", "same", "alerts")
+    }
+    found: dict[str, list[tuple[float, float]]] = {key: [] for key in guards}
+    order = list(guards)
+    for number in range(rounds + WARM):
+        order = order[1:] + order[:1]
+        for key in order:
+            found[key].append(block(guards[key], number))
     began = time.monotonic()
-    alerting.close()
+    guards["alerts"].close()
     closing = time.monotonic() - began
-    plain.close()
-    kept = {key: values[3:] for key, values in found.items()}
-    medians = [a[0] / b[0] for a, b in zip(kept["alerts"], kept["plain"], strict=True)]
-    means = [a[1] / b[1] for a, b in zip(kept["alerts"], kept["plain"], strict=True)]
-    return {
-        "plain_us": statistics.median(one[0] for one in kept["plain"]), "alerts_us": statistics.median(one[0] for one in kept["alerts"]),
-        "ratio_of_medians": statistics.median(medians), "ratio_of_means": statistics.median(means),
-        "ratio_quartiles": [statistics.quantiles(medians, n=4)[0], statistics.quantiles(medians, n=4)[2]],
-        "stops": rounds + 3, "requests": Sink.count, "close_seconds": closing,
-    }  # fmt: skip
+    guards["plain"].close()
+    guards["same"].close()
+    kept = {key: values[WARM:] for key, values in found.items()}
+    result: dict[str, Any] = {"stops": -(-(rounds + WARM) // EVERY), "requests": Sink.count, "close_seconds": closing}
+    for key, values in kept.items():
+        result[key] = {
+            "median_us": statistics.median(one[0] for one in values),
+            "mean_us": statistics.fmean(one[1] for one in values),
+        }
+        for place, word in enumerate(("median", "mean")):
+            ratios = [one[place] / other[place] for one, other in zip(values, kept["plain"], strict=True)]
+            low, middle, high = statistics.quantiles(ratios, n=4)
+            result[key] |= {f"{word}_ratio": middle, f"{word}_ratio_quartiles": [low, high]}
+    return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=600)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
@@ -142,13 +152,18 @@ def main() -> None:
     if options.json:
         print(json.dumps(found, indent=2))
         return
-    print("destination  without us  with us  ratio of medians (quartiles)  of means  stops  requests  close s")
+    print(
+        "destination  guard    median us  ratio (quartiles)         mean us  ratio (quartiles)         stops  requests  close s"
+    )
     for name, one in found.items():
-        low, high = one["ratio_quartiles"]
-        print(
-            f"{name:<11} {one['plain_us']:>10.1f} {one['alerts_us']:>8.1f} {one['ratio_of_medians']:>10.3f} ({low:.3f} to {high:.3f})"
-            f" {one['ratio_of_means']:>14.3f} {one['stops']:>6} {one['requests']:>9} {one['close_seconds']:>8.2f}"
-        )
+        for key in ("plain", "same", "alerts"):
+            its = one[key]
+            cells = [
+                f"{its[f'{word}_us']:>9.1f}  {its[f'{word}_ratio']:.3f} ({its[f'{word}_ratio_quartiles'][0]:.3f} to {its[f'{word}_ratio_quartiles'][1]:.3f})"
+                for word in ("median", "mean")
+            ]
+            more = f"{one['stops']:>6} {one['requests']:>9} {one['close_seconds']:>8.2f}" if key == "alerts" else ""
+            print(f"{name:<12} {key:<7} {cells[0]}  {cells[1]} {more}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def attach(guard: Guard, alerting: Alerting, clock: Clock | None = None) -> Deli
         if channel.missing:
             _log.warning("RunGuard's alerts to %s wait: %s", channel.name, channel.missing)
     delivery = Delivery(guard.store, guard.app, alerting, clock)
-    guard.listen(delivery.hear)
+    guard.listen(delivery.hear, kinds=alerting.kinds)
     guard.before_close(delivery.close)
     delivery.start()
     return delivery

@@ -10,7 +10,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from runguard_core.ledger import Event
@@ -39,7 +39,7 @@ class Dispatcher:
 
     def __init__(self, listeners: Sequence[Listener] = (), *, beat: Callable[[], None], beat_seconds: float) -> None:
         """Keep listeners and the heartbeat; nothing is started yet."""
-        self._listeners = list(listeners)
+        self._listeners: list[tuple[Listener, Collection[str] | None]] = [(listener, None) for listener in listeners]
         self._beat, self._beat_seconds = beat, beat_seconds
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._at_end: list[Callable[[], object]] = []
@@ -48,18 +48,23 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def add(self, listener: Listener) -> None:
-        """Hear events from now on."""
-        self._listeners.append(listener)
+    def add(self, listener: Listener, kinds: Collection[str] | None = None) -> None:
+        """Hear events from now on; None: of every kind. An event that nobody hears costs its call nothing."""
+        self._listeners.append((listener, kinds))
 
     def remove(self, listener: Listener) -> None:
         """Stop hearing; unknown listeners are ignored."""
-        with contextlib.suppress(ValueError):
-            self._listeners.remove(listener)
+        for one in tuple(self._listeners):
+            if one[0] == listener:
+                with contextlib.suppress(ValueError):
+                    self._listeners.remove(one)
 
     def send(self, events: Sequence[Event]) -> None:
         """Hand events over; returns at once."""
         if not self._listeners or not events:
+            return
+        events = [event for event in events if any(kinds is None or event.kind in kinds for _, kinds in self._listeners)]
+        if not events:
             return
         try:
             loop = asyncio.get_running_loop()
@@ -140,7 +145,9 @@ class Dispatcher:
             _log.exception("RunGuard could not finish what it had put off")
 
     def _deliver(self, event: Event, loop: asyncio.AbstractEventLoop | None) -> None:
-        for listener in tuple(self._listeners):
+        for listener, kinds in tuple(self._listeners):
+            if kinds is not None and event.kind not in kinds:
+                continue
             try:
                 returned = listener(event)
                 if inspect.isawaitable(returned):

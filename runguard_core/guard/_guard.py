@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -228,9 +228,12 @@ class Guard(PlainCalls):
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    def listen(self, listener: Listener) -> Listener:
-        """Hear every event from now on; usable as a decorator. What it raises is logged."""
-        self._engine.dispatcher.add(listener)
+    def listen(self, listener: Listener, *, kinds: Collection[str] | None = None) -> Listener:
+        """Hear events from now on, of some kinds (see `runguard_core.events`) or of all; usable as a decorator.
+
+        What it raises is logged.
+        """
+        self._engine.dispatcher.add(listener, kinds)
         return listener
 
     def defer(self, action: Callable[[], None]) -> None:

@@ -49,6 +49,20 @@ def test_listeners_hear_everything_in_order_on_one_thread(make_guard: Any) -> No
     assert {name for _, name in heard} == {"runguard-dispatch"}
 
 
+def test_a_listener_of_some_kinds_hears_those(make_guard: Any) -> None:
+    """And what is done before closing comes behind the last of them."""
+    heard: list[str] = []
+    guard = make_guard(budgets=[Budget("0.02 USD", thresholds=[0.5])], prices=CENT)
+    guard.listen(lambda event: heard.append(event.kind), kinds={ev.KILLED})
+    guard.before_close(lambda: heard.append("end"))
+    with guard.session("s"):
+        spend(guard, 5)
+    assert kinds(guard)
+    guard.kill("agent:planner", reason="runaway")
+    guard.close()
+    assert heard == [ev.KILLED, "end"]
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_the_budget_callback_gets_app_session_and_cost(make_guard: Any, is_async: bool) -> None:
     """Sync or async."""
