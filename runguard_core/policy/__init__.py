@@ -1,9 +1,21 @@
 """`runguard.toml` and RUNGUARD_* variables to a checked policy, and from there to a guard."""
 
+from runguard_core.policy._charging import charging_rules
 from runguard_core.policy._notes import notes
 from runguard_core.policy._policy import Policy, load_policy
 from runguard_core.policy._schema import policy_schema
 from runguard_core.policy._starter import STARTER
 from runguard_core.policy._varying import Change, changes, sweep_values, with_value
 
-__all__ = ["STARTER", "Change", "Policy", "changes", "load_policy", "notes", "policy_schema", "sweep_values", "with_value"]
+__all__ = [
+    "STARTER",
+    "Change",
+    "Policy",
+    "changes",
+    "charging_rules",
+    "load_policy",
+    "notes",
+    "policy_schema",
+    "sweep_values",
+    "with_value",
+]

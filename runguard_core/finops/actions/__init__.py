@@ -6,7 +6,7 @@ from runguard_core.finops.actions._claim import CLAIM_WEEKS, Claim, claim
 from runguard_core.finops.actions._deadlines import check_of, deadline_of
 from runguard_core.finops.actions._interval import CONFIDENCE_RATIO, Sample
 from runguard_core.finops.actions._json import action_json, claim_json, saving_json, win_json
-from runguard_core.finops.actions._measuring import measure, wins
+from runguard_core.finops.actions._measuring import costs_of, measure, wins
 from runguard_core.finops.actions._saving import Saving, Stratum, Win, saving_of
 from runguard_core.finops.actions._spans import MEASURED_DAYS, Spans, spans_of
 from runguard_core.finops.actions._writing import changing, dropping, finishing, opening
@@ -33,6 +33,7 @@ __all__ = [
     "check_of",
     "claim",
     "claim_json",
+    "costs_of",
     "deadline_of",
     "dropping",
     "finishing",
