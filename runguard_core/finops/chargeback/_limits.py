@@ -18,7 +18,7 @@ class Watching:
     """A budget that limits a team's calls.
 
     Attributes:
-        budget: its name. limit: for people, with its period. mode: enforce, observe or off.
+        budget: its name. limit: for people, with its period and what splits it. mode: enforce, observe or off.
         refused_count: calls of the team's features that it refused in the period; would_count: sessions that it would have.
     """
 
@@ -95,12 +95,18 @@ def _watching(statement: Statement, budgets: Iterable[Budget], default: Mode, st
     for budget in budgets:
         if _may_limit(budget, statement.party.name, features):
             kinds = [event.kind for event in its if event.facts.get("budget") == budget.name]
-            per = "" if budget.period is Period.LIFETIME else f" a {budget.period.value}"
             found.append(Watching(
-                budget=budget.name, limit=f"{budget.limit}{per}", mode=budget.mode or default,
+                budget=budget.name, limit=_in_words(budget), mode=budget.mode or default,
                 refused_count=kinds.count(CALL_REFUSED), would_count=kinds.count(WOULD_REFUSE),
             ))  # fmt: skip
     return tuple(found)
+
+
+def _in_words(budget: Budget) -> str:
+    """As in "5.00 USD a day per feature"."""
+    span = f" a {budget.period.value}" if budget.period.is_calendar else ""
+    per = f" per {', '.join(budget.per)}" if budget.per else ""
+    return f"{budget.limit}{span}{per}"
 
 
 def _may_limit(budget: Budget, team: str, features: set[str]) -> bool:
