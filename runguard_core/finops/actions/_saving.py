@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from runguard_core.finops.actions._action import Action
 from runguard_core.finops.actions._interval import LEAST_SESSIONS, Sample, half_width_nanos, saved_nanos
@@ -70,13 +69,6 @@ class Saving:
     def saved_ratio(self) -> float | None:
         """Of what they would have cost."""
         return None if self.saved_nanos is None or not self.expected_nanos else self.saved_nanos / self.expected_nanos
-
-    def per_day_nanos(self) -> int | None:
-        """The saving of an average day of the stretch after."""
-        seconds = (self.spans.after_end - self.spans.after_start).total_seconds()
-        if self.saved_nanos is None or seconds <= 0:
-            return None
-        return round(Fraction(self.saved_nanos) * 86400 / Fraction(seconds))
 
 
 def saving_of(spans: Spans, before: Costs, after: Costs) -> Saving:

@@ -79,6 +79,16 @@ def test_a_change_of_the_mix_of_features_saves_nothing() -> None:
     assert (saving.saved_nanos, saving.other_nanos) == (0, 7)
 
 
+def test_a_feature_with_few_sessions_is_left_out_where_others_have_enough() -> None:
+    """Three sessions would take the interval from all; alone they are compared without one."""
+    big, small = costs([10**9] * 12, "a", "chat"), costs([5] * 3, "a", "rare")
+    after = costs([10**8] * 12, "b", "chat") | costs([4] * 3, "b", "rare")
+    saving = saving_of(SPANS, big | small, after)
+    assert [it.feature for it in saving.strata] == ["chat"]
+    assert (saving.other_nanos, saving.is_clear) == (12, True)
+    assert [it.feature for it in saving_of(SPANS, small, after).strata] == ["rare"]
+
+
 def test_a_session_on_both_sides_is_on_neither() -> None:
     """Half a session is no session."""
     both = {("search", "s"): 500}

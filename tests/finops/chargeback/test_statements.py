@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from random import Random
@@ -22,11 +23,14 @@ from runguard_core.finops.chargeback import (
     SpendRow,
     Statement,
     ratios,
+    read_rows,
     rules_json,
     rules_of,
     split,
     statements_of,
 )
+from runguard_core.stores import open_store
+from tests.finops.chargeback.ledger import spent
 
 TEAMS = ("care", "growth", "platform")
 FEATURES = ("chat", "gateway", "review", "search")
@@ -196,3 +200,12 @@ def test_calls_say_whose_they_are_before_the_policy_does() -> None:
     own = {it.party: it.nanos for it in statements_of(rows, whose)}
     assert own == {Party(PartyKind.TEAM, name): nanos for name, nanos in (("care", 5), ("growth", 8), ("platform", 2))}
     assert UNATTRIBUTED_PARTY not in own
+
+
+def test_what_is_filed_as_unattributed_or_left_empty_is_nobodys() -> None:
+    """A ledger writes "unattributed" for what the policy requires; a program may send an empty text."""
+    store, at = open_store("memory://"), datetime(2026, 10, 5, tzinfo=UTC)
+    for number, team in enumerate(("unattributed", "", None, "care")):
+        spent(store, f"c{number}", at, 10, team=team, feature="search")
+    rows = read_rows(store, None, at, at + timedelta(hours=1))
+    assert by_title(statements_of(rows, ChargingRules())) == {"care": 10, "unattributed": 30}
