@@ -37,15 +37,17 @@ class Claim:
     @property
     def verdict(self) -> str:
         """One sentence."""
-        ratio, low = self.saving.saved_ratio, self.saving.low_nanos
+        ratio, low, high = self.saving.saved_ratio, self.saving.low_nanos, self.saving.high_nanos
         if ratio is None:
             return f"not measured: {self.saving.why_not}"
         within = "within" if self.apart_days <= _CLAIMED_DAYS else f"in {self.apart_days} days, more than"
-        what = f"cost per session fell by {ratio:.0%} {within} three months"
+        is_chance = low is None or high is None or low <= 0 <= high
+        chance = ", which may be chance: the interval holds zero" if is_chance else ""
         if ratio <= 0:
-            return f"not so: cost per session rose by {-ratio:.0%}"
-        if low is None or low <= 0:
-            return f"{what}, which may be chance: the interval holds zero"
+            return f"not so: cost per session rose by {-ratio:.0%}{chance}"
+        what = f"cost per session fell by {ratio:.0%} {within} three months"
+        if is_chance:
+            return f"{what}{chance}"
         if ratio < CLAIMED_RATIOS[0]:
             return f"{what}: less than the claimed 20 to 40 %"
         return f"{what}: {'as claimed' if ratio <= CLAIMED_RATIOS[1] else 'more than claimed'} (20 to 40 %)"

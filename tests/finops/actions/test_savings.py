@@ -14,6 +14,7 @@ from runguard_core.finops import Calendar
 from runguard_core.finops.actions import (
     Action,
     ActionState,
+    Claim,
     Size,
     Spans,
     claim,
@@ -189,6 +190,22 @@ def test_the_claim_compares_now_with_the_first_weeks(shipped_shop: tuple[Store, 
     assert "within three months" in found.verdict
     assert "not measured" in claim(store, "shop", NOW - timedelta(days=2), Calendar()).verdict
     assert "not measured" in claim(open_store("memory://"), "shop", NOW, Calendar()).verdict
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "days", "wanted"),
+    [
+        (100, 70, 84, "fell by 30% within three months: as claimed"), (100, 50, 84, "more than claimed"),
+        (100, 90, 84, "less than the claimed 20 to 40 %"), (100, 70, 112, "in 112 days, more than three months"),
+        (100, 110, 84, "not so: cost per session rose by 10%"),
+    ],
+)  # fmt: skip
+def test_the_verdict_on_the_claim_says_what_was_found(before: int, after: int, days: int, wanted: str) -> None:
+    """Also where it is not so, or may be chance."""
+    saving = saving_of(SPANS, costs([before] * 20, "a"), costs([after] * 20, "b"))
+    assert wanted in Claim(saving=saving, apart_days=days).verdict
+    unclear = replace(saving, low_nanos=-(10**9), high_nanos=10**9)
+    assert "may be chance" in Claim(saving=unclear, apart_days=days).verdict
 
 
 def test_a_change_for_the_worse_is_a_negative_saving() -> None:
