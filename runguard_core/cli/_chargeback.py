@@ -132,12 +132,11 @@ def close_command(
         now, calendar = datetime.now(UTC), loaded.calendar
         window = window_of(calendar, period, None) or calendar.before(calendar.month(now), "month")
         refuse_overlap(opened, window, app_name)
-        against = reasons_to_wait(opened, window, app_name, now)
-        if against and force is None:
+        closings = read_closings(opened, app_name)
+        against = reasons_to_wait(opened, window, app_name, closings, now)
+        if against and not (force or "").strip():
             raise fail(f"{'; '.join(against)}: wait, or say why not to: --force REASON", Exit.FOUND_WRONG)
-        it = period_statements(
-            opened, window, app_name, charging_rules(loaded.content, window.name), read_closings(opened, app_name)
-        )
+        it = period_statements(opened, window, app_name, charging_rules(loaded.content, window.name), closings)
         said = closing_event(
             window, app_name, it.rules, it.statements, by=by or person(), at=now, reason=(force or "") if against else "",
             policy_hash=loaded.hash,

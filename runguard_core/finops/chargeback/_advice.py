@@ -41,9 +41,9 @@ def advice(closings: Sequence[Closing], saving: Saving | None) -> str:
 
 
 def read_saving(store: Store, closings: Sequence[Closing]) -> Saving | None:
-    """Cost per session of the last period shown back against the first; None of fewer than two."""
+    """Cost per session of the last period shown back against the first; None of fewer than two, and once it is chargeback."""
     shown = [it for it in closings if it.rules.mode is ChargeMode.SHOWBACK]
-    if len(shown) < LEAST_MONTHS:
+    if len(shown) < LEAST_MONTHS or closings[-1].rules.mode is ChargeMode.CHARGEBACK:
         return None
     first, last = shown[0], shown[-1]
     before = costs_of(store, first.app, None, None, first.start, first.end)

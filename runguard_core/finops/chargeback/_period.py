@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from runguard_core.finops import Window
 from runguard_core.finops.chargeback._allocating import statements_of
@@ -62,7 +62,8 @@ def period_statements(
     """
     closing = next((it for it in closings if it.period == window.name), None)
     if closing is not None:
-        return PeriodStatements(window=window, app=app, rules=closing.rules, statements=closing.statements, closing=closing)
+        kept = replace(window, start=closing.start, end=closing.end)  # in whichever time zone it was closed
+        return PeriodStatements(window=kept, app=app, rules=closing.rules, statements=closing.statements, closing=closing)
     own = statements_of(read_rows(store, app, window.start, window.end), rules)
     corrections = {}
     for earlier in closings:
@@ -72,10 +73,22 @@ def period_statements(
     return PeriodStatements(window=window, app=app, rules=rules, statements=with_corrections(own, corrections))
 
 
-def reasons_to_wait(store: Store, window: Window, app: str | None, now: datetime) -> tuple[str, ...]:
+def reasons_to_wait(store: Store, window: Window, app: str | None, closings: Sequence[Closing], now: datetime) -> tuple[str, ...]:
     """Why a period should not be closed yet; empty where nothing speaks against it."""
     found = [f"{window.name} is not over before {window.end:%Y-%m-%d %H:%M} UTC"] if now < window.end else []
     pending = store.calls(CallFilter(app=app, state=CallState.PENDING, since=window.start, until=window.end))
     if pending:
         found.append(f"{len(pending)} of its calls {'is' if len(pending) == 1 else 'are'} in flight, the first {pending[0].id}")
-    return tuple(found)
+    return (*found, *_torn_edges(window, closings))
+
+
+def _torn_edges(window: Window, closings: Sequence[Closing]) -> list[str]:
+    """Closed periods that overlap it, or leave a gap before or after it: a time zone that changed between them does that."""
+    before, after = (f"{day:%Y-%m}" for day in (window.first_day - timedelta(days=1), window.end_day))
+    others = [it for it in closings if it.period != window.name]
+    torn = [it.period for it in others if it.start < window.end and window.start < it.end]
+    torn += [it.period for it in others if it.period == before and it.end < window.start]
+    torn += [it.period for it in others if it.period == after and it.start > window.end]
+    return [
+        f"{period} was closed in another time zone: calls at its edge would be charged twice or not at all" for period in torn
+    ]

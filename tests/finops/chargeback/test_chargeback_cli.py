@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -135,6 +136,7 @@ def test_a_month_with_a_call_in_flight_is_closed_only_with_a_reason(options: lis
     reserved(store, "flight", datetime(2026, 8, 20, tzinfo=UTC), team="care")
     store.close()
     assert "in flight" in run(options, "close", "--period", "2026-08", code=1)
+    assert "--force REASON" in run(options, "close", "--period", "2026-08", "--force", " ", code=1)
     run(options, "close", "--period", "2026-08", "--force", "the books must be in")
     assert json_of(options, "list")["closings"][0]["reason"] == "the books must be in"
     future = (datetime.now(UTC) + timedelta(days=62)).strftime("%Y-%m")
@@ -184,6 +186,13 @@ def policy_of(tmp_path: Path, text: str) -> Any:
     file = tmp_path / "runguard.toml"
     file.write_text(text)
     return load_policy(file, {}).content
+
+
+def test_the_policy_of_the_page_is_one(tmp_path: Path) -> None:
+    """As somebody would paste it."""
+    page = (Path(__file__).parents[3] / "docs" / "finops" / "chargeback.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert charging_rules(policy_of(tmp_path, block), "2026-12").shared[0].method is Method.CALLS
 
 
 def test_the_policy_says_what_holds_in_which_month(tmp_path: Path) -> None:

@@ -136,10 +136,22 @@ def test_a_month_waits_until_it_is_over_and_nothing_of_it_is_in_flight(store: St
     """Both are named; a call of another month does not matter."""
     reserved(store, "flight", datetime(2026, 8, 31, 23, 59, tzinfo=UTC), team="care")
     reserved(store, "other", SEPTEMBER.start, team="care")
-    assert "in flight, the first flight" in reasons_to_wait(store, AUGUST, None, NOW)[0]
-    assert "not over before 2026-09-01" in reasons_to_wait(store, AUGUST, None, AUGUST.end - timedelta(seconds=1))[0]
+    assert "in flight, the first flight" in reasons_to_wait(store, AUGUST, None, (), NOW)[0]
+    assert "not over before 2026-09-01" in reasons_to_wait(store, AUGUST, None, (), AUGUST.end - timedelta(seconds=1))[0]
     posted(store, "flight", 3)
-    assert reasons_to_wait(store, AUGUST, None, NOW) == ()
+    assert reasons_to_wait(store, AUGUST, None, (), NOW) == ()
+
+
+def test_a_time_zone_that_changed_between_two_months_is_said(store: Store) -> None:
+    """An hour that belongs to both months would be charged twice, one that belongs to none not at all."""
+    close(store, SEPTEMBER)
+    closed = read_closings(store, None)
+    for zone, torn in (("UTC", 0), ("Europe/Berlin", 1), ("America/New_York", 1)):
+        calendar = Calendar(zone=ZoneInfo(zone))
+        for month in (8, 10):
+            said = reasons_to_wait(store, calendar.month(date(2026, month, 1)), None, closed, NOW)
+            assert [text.startswith("2026-09 was closed in another time zone") for text in said] == [True] * torn
+    assert reasons_to_wait(store, SEPTEMBER, None, closed, NOW) == ()
 
 
 def test_a_closing_survives_a_file_and_another_process(tmp_path: Path) -> None:
