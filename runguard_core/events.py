@@ -50,6 +50,7 @@ ACTION_DONE = "action_done"
 ACTION_DROPPED = "action_dropped"
 PERIOD_CLOSED = "period_closed"
 DEMO_MADE = "demo_made"
+METRIC_IMPORTED = "metric_imported"
 
 NOTICE, WARN, STOP = "notice", "warn", "stop"
 

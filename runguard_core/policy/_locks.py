@@ -7,6 +7,7 @@ from typing import Any
 
 from runguard_core.budgets import parse_limit
 from runguard_core.errors import PolicyError
+from runguard_core.policy._following import is_tighter
 
 #: The looser a mode, the lower.
 _STRICTNESS = {"off": 0, "observe": 1, "enforce": 2}
@@ -62,6 +63,12 @@ def check_locked(old: dict[str, Any], new: dict[str, Any], name: str, file: str)
     if changed:
         raise PolicyError(file=file, key=f"{key}.{changed[0]}", expected="the budget is locked: only its limit may be lowered")
     if "limit" not in new or "limit" not in old:
+        return
+    tighter = is_tighter(old["limit"], new["limit"])
+    if tighter is not None:
+        if not tighter:
+            wanted = f"the budget is locked at {old['limit']}: lower it only, following the same"
+            raise PolicyError(file=file, key=f"{key}.limit", expected=wanted)
         return
     asked, locked = parse_limit(new["limit"], key=f"{key}.limit"), parse_limit(old["limit"], key=f"{key}.limit")
     if asked.unit is not locked.unit or asked.amount > locked.amount:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from runguard_core.alerts import Alerting, attach, ladder_source
-from runguard_core.budgets import Budget, parse_limit
+from runguard_core.budgets import Budget, Limit, parse_limit
 from runguard_core.detectors import Repetition, ToolRule
 from runguard_core.errors import InvalidAmountError, PolicyError
-from runguard_core.finops import Calendar
+from runguard_core.finops import CALENDAR, Calendar
 from runguard_core.finops.owners import Ladder, Planned, Registry
+from runguard_core.finops.planning import MetricBook, Plan, Resolved
 from runguard_core.guard import Guard, Rules, rules_of
 from runguard_core.ledger import Unit
 from runguard_core.money import usd_to_nanos
@@ -28,9 +29,12 @@ from runguard_core.policy._attribution import attribution_rules
 from runguard_core.policy._calendar import calendar_of
 from runguard_core.policy._detectors import detectors_of
 from runguard_core.policy._escalation import ladder_of, planned_of
+from runguard_core.policy._following import Limits
 from runguard_core.policy._layers import find_file, overriding, read_layers
+from runguard_core.policy._metrics import metrics_at
 from runguard_core.policy._mistakes import first_mistake
 from runguard_core.policy._people import named, registry_of
+from runguard_core.policy._plan import metric_rules_of, plan_of
 from runguard_core.policy._schema import Assume, Degraded, PolicyFile, PriceTable
 from runguard_core.policy._turn_tables import turn_detectors
 from runguard_core.prices import PriceBook, PriceOverride, flat_rates
@@ -46,6 +50,7 @@ class Policy:
         hash: first 16 hexadecimal digits of the content's SHA-256; kept with every call.
         rules: what a guard decides by.
         environments: names of the file's `[env.NAME]` tables.
+        limits: what limits that follow a budget or a metric came to, in the order of the budgets.
     """
 
     content: PolicyFile
@@ -53,6 +58,7 @@ class Policy:
     hash: str
     rules: Rules
     environments: tuple[str, ...] = ()
+    limits: tuple[Resolved, ...] = ()
 
     @property
     def calendar(self) -> Calendar:
@@ -85,13 +91,32 @@ class Policy:
         ladder = ladder_source(self.registry, self.ladder, self.calendar, self.planned)
         return alerting_of(self.content.alerts, self.registry, ladder)
 
+    @property
+    def plan(self) -> Plan:
+        """What is planned to be spent a month."""
+        return plan_of(self.content.plan)
+
+    def with_metrics(self, book: MetricBook, today: date) -> Policy:
+        """The same policy with limits that follow metrics as they come to on a local day."""
+        content, name = self.content, self.file or ""
+        try:
+            budgets, limits = _budgets(content, self.calendar, book, today)
+        except PolicyError as error:
+            raise PolicyError(file=name, key=error.key, expected=error.expected) from None
+        return replace(self, rules=replace(self.rules, budgets=tuple(budgets)), limits=limits)
+
     def guard(self, **more: Any) -> Guard:
         """A guard under this policy; `store`, `listeners`, `clock` and `on_budget_exceeded` may be given.
 
-        With `[alerts]` set it delivers alerts from a thread of its own.
+        With `[alerts]` set it delivers alerts from a thread of its own. Limits that follow metrics are worked out from the ledger
+        now, and stay as they are until another guard is made.
         """
         more.setdefault("store", self.content.store)
-        return self.deliver_alerts(Guard(rules=self.rules, **more))
+        policy = self
+        if any(limit.metric is not None for limit in self.limits):
+            now = more["clock"].now() if more.get("clock") is not None else datetime.now(UTC)
+            policy = self.with_metrics(metrics_at(more["store"], self.content.app), self.calendar.date_of(now))
+        return self.deliver_alerts(Guard(rules=policy.rules, **more))
 
     def deliver_alerts(self, guard: Guard) -> Guard:
         """The guard, which now delivers alerts if `[alerts]` names a channel."""
@@ -137,10 +162,10 @@ def checked(raw: Mapping[str, Any], name: str, environments: tuple[str, ...] = (
     digest = sha256(json.dumps(content.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
     try:
         check_alerts(content.alerts, _channels_named(content))
-        rules = _rules(content, digest)
+        rules, limits = _rules(content, digest)
     except PolicyError as error:
         raise PolicyError(file=name, key=error.key, expected=error.expected) from None
-    found = Policy(content, name or None, digest, rules, environments)
+    found = Policy(content, name or None, digest, rules, environments, limits)
     try:
         _ = found.ladder  # what stands in [escalation] is an amount
     except PolicyError as error:
@@ -153,7 +178,8 @@ def _channels_named(content: PolicyFile) -> dict[str, list[str]]:
     return found | {f"teams.{name}.channels": team.channels for name, team in content.teams.items()}
 
 
-def _rules(content: PolicyFile, digest: str) -> Rules:
+def _rules(content: PolicyFile, digest: str) -> tuple[Rules, tuple[Resolved, ...]]:
+    plan_of(content.plan)  # mistakes in it are mistakes of the file
     settings: dict[str, Any] = {
         "quote": content.quote, "cap_output": content.cap_output, "timezone": content.timezone,
         "require": tuple(dict.fromkeys((*content.require, *content.attribution))),
@@ -169,8 +195,8 @@ def _rules(content: PolicyFile, digest: str) -> Rules:
         "anomalies": anomaly_rules(content, idle_of(content)), **_unpriced(content), **_store_error(content),
     }  # fmt: skip
     who = {key: getattr(content, key) for key in ("feature", "team", "owner", "release") if getattr(content, key)}
-    budgets = [_budget(table, index) for index, table in enumerate(content.budgets)]
-    return rules_of(content.app, budgets, mode=content.mode, session_usd=None, daily_usd=None, **who, **settings)
+    budgets, limits = _budgets(content, CALENDAR, MetricBook(), None)
+    return rules_of(content.app, budgets, mode=content.mode, session_usd=None, daily_usd=None, **who, **settings), limits
 
 
 def idle_of(content: PolicyFile) -> timedelta:
@@ -185,10 +211,19 @@ def idle_of(content: PolicyFile) -> timedelta:
     return timedelta(milliseconds=found.amount)
 
 
-def _budget(table: Any, index: int) -> Budget:
-    values = table.model_dump(exclude={"locked"})
+def _budgets(
+    content: PolicyFile, calendar: Calendar, book: MetricBook, today: date | None
+) -> tuple[list[Budget], tuple[Resolved, ...]]:
+    """The budgets, and what limits that follow came to; `today` None asks no metric."""
+    limits = Limits(content.budgets, metric_rules_of(content.plan), calendar, book, today)
+    budgets = [_budget(table, index, limits.limit(index)) for index, table in enumerate(content.budgets)]
+    return budgets, tuple(found for _, found in sorted(limits.resolved.items()))
+
+
+def _budget(table: Any, index: int, limit: Limit) -> Budget:
+    values = table.model_dump(exclude={"locked", "limit", "fallback"})
     try:
-        return Budget(values.pop("limit"), **values)
+        return Budget(limit, **values)
     except PolicyError as error:
         raise PolicyError(key=f"budgets.{index}.{error.key}", expected=error.expected) from None
 
