@@ -28,6 +28,7 @@ from runguard_core.cli._app import (
     say,
     show,
 )
+from runguard_core.cli._plan_json import limit_json
 from runguard_core.cli._refreshing import refresh_prices
 from runguard_core.cli._text import shown
 from runguard_core.errors import PolicyError
@@ -221,9 +222,14 @@ def _check_environment(file: Path | None, name: str) -> None:
 
 @policy_app.command("show")
 def policy_show(file: FileArgument = None) -> None:
-    """Print the policy that holds, with every layer and default filled in, as JSON."""
+    """Print the policy that holds, with every layer and default filled in, as JSON.
+
+    Limits that follow a budget or a metric are listed with what they come to, under "limits".
+    """
     with errors():
-        content = load_policy(file).content.model_dump(mode="json")
+        loaded = load_policy(file).in_force()
+        content = loaded.content.model_dump(mode="json")
+        content |= {"limits": [limit_json(one) for one in loaded.limits]} if loaded.limits else {}
         sys.stdout.write(json.dumps(content, indent=2) + "\n")
 
 

@@ -24,7 +24,7 @@ INSIDE = "RUNGUARD_RUN_INSIDE"
 
 def guard_this_process() -> Guard:
     """Make the guard, hook every framework, and turn an uncaught stop into a message."""
-    policy, env = load_policy(), os.environ
+    policy, env = load_policy().in_force(), os.environ
     run = env["RUNGUARD_RUN_ID"]
     defaults = policy.rules.defaults.with_values(session=env["RUNGUARD_RUN_SESSION"], tags={RUN_TAG: run})
     rules = replace(policy.rules, defaults=defaults)

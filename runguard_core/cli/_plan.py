@@ -101,9 +101,8 @@ def plan_check(
     """
     with errors():
         loaded = load_policy(policy)
-        today = loaded.calendar.date_of(datetime.now(UTC))
-        book = metrics_at(store or loaded.content.store, app_name or loaded.content.app)
-        limits, plan = loaded.with_metrics(book, today).limits, loaded.plan
+        book = metrics_at(store or loaded.content.store, app_name or loaded.rules.defaults.app)
+        limits, plan = loaded.with_metrics(book, loaded.calendar.date_of(datetime.now(UTC))).limits, loaded.plan
         parts = allocation(plan)
         wrong, said = findings(plan, limits)
         document = {

@@ -56,6 +56,7 @@ def plan_propose(
     """
     with errors():
         loaded, skipped = load_policy(policy), Skipped()
+        base = _base(loaded, output) if output is not None else None
         with recordings(files, skipped if keep_going else None, store, app_name, policy, since) as runs:
             past = list(runs)
         found = propose(past, loaded.rules, _SHARES[share])
@@ -68,7 +69,7 @@ def plan_propose(
         if output is not None:
             if not any(one.limit_nanos is not None for one, _ in found):
                 raise fail("there is no limit to write: too few healthy sessions", Exit.FOUND_WRONG)
-            write_file(output, proposal_toml(found, _base(loaded, output), loaded.content.app))
+            write_file(output, proposal_toml(found, base, loaded.content.app))
             if not as_json and loaded.file is not None:
                 out.print(
                     shown(f"Next: runguard policy diff {shlex.quote(loaded.file)} {shlex.quote(str(output))} --replay ledger"),

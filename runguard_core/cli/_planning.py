@@ -70,9 +70,9 @@ def planning(store: str | None, app_name: str | None, policy: Path | None, at: s
 def app_of(opened: Store, loaded: Policy, app_name: str | None) -> str:
     """Whose metrics: the app that is asked for, the policy's, or where there is no policy the one that called last."""
     if app_name is not None or loaded.file is not None:
-        return app_name or loaded.content.app
+        return app_name or loaded.rules.defaults.app
     latest = opened.calls(CallFilter(limit=1))
-    return latest[-1].attribution.app if latest else loaded.content.app
+    return latest[-1].attribution.app if latest else loaded.rules.defaults.app
 
 
 def moment_of(text: str | None, calendar: Calendar) -> datetime:

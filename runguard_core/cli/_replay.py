@@ -84,7 +84,7 @@ def replay_command(
     Example: [bold]runguard replay runs.jsonl.gz --policy runguard.toml --only-stopped[/]
     """
     with errors():
-        loaded, skipped = load_policy(policy), Skipped()
+        loaded, skipped = load_policy(policy).in_force(store), Skipped()
         with recordings(files, skipped if keep_going else None, store, app_name, policy, since) as runs:
             played = play_many(runs, loaded.rules, together=together)
             if compared is not None:

@@ -48,7 +48,7 @@ class Difference:
 def titled(files: tuple[Path, Path]) -> list[tuple[str, Policy]]:
     """Two policies under their files' names, or their whole paths where the names are the same."""
     by_name = files[0].name != files[1].name
-    return [(file.name if by_name else str(file), load_policy(file)) for file in files]
+    return [(file.name if by_name else str(file), load_policy(file).in_force()) for file in files]
 
 
 def play_variants(runs: Iterable[Recording], policies: Sequence[tuple[str, Policy]], *, together: bool) -> list[Variant]:
@@ -99,7 +99,7 @@ def _stop_json(stop: Stop | None) -> dict[str, Any] | None:
 def sweep(runs: Iterable[Recording], base: Policy, wanted: str, *, together: bool, svg: Path | None, as_json: bool) -> None:
     """One key over several values: a curve as a table, bars, and a picture."""
     key, values = sweep_values(wanted)
-    variants = play_variants(runs, [(value, with_value(base, key, value)) for value in values], together=together)
+    variants = play_variants(runs, [(value, with_value(base, key, value).in_force()) for value in values], together=together)
     points = [(one.title, one.sum) for one in variants]
     document = {"key": key, "points": [{"value": value, **sum_json(found)} for value, found in points]}
     if svg is not None:

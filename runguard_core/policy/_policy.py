@@ -21,7 +21,7 @@ from runguard_core.finops import CALENDAR, Calendar
 from runguard_core.finops.owners import Ladder, Planned, Registry
 from runguard_core.finops.planning import MetricBook, Plan, Resolved
 from runguard_core.guard import Guard, Rules, rules_of
-from runguard_core.ledger import Unit
+from runguard_core.ledger import Store, Unit
 from runguard_core.money import usd_to_nanos
 from runguard_core.policy._alerts import alerting_of, check_alerts
 from runguard_core.policy._anomalies import anomaly_rules
@@ -105,6 +105,17 @@ class Policy:
             raise PolicyError(file=name, key=error.key, expected=error.expected) from None
         return replace(self, rules=replace(self.rules, budgets=tuple(budgets)), limits=limits)
 
+    def in_force(self, store: Store | str | None = None, now: datetime | None = None) -> Policy:
+        """The same policy with limits that follow metrics as its ledger has them; itself where none does.
+
+        Args:
+            store: the ledger or its URL; None is the policy's. now: any instant of the day (UTC); None is today.
+        """
+        if all(limit.metric is None for limit in self.limits):
+            return self
+        book = metrics_at(self.content.store if store is None else store, self.rules.defaults.app)
+        return self.with_metrics(book, self.calendar.date_of(now or datetime.now(UTC)))
+
     def guard(self, **more: Any) -> Guard:
         """A guard under this policy; `store`, `listeners`, `clock` and `on_budget_exceeded` may be given.
 
@@ -112,10 +123,8 @@ class Policy:
         now, and stay as they are until another guard is made.
         """
         more.setdefault("store", self.content.store)
-        policy = self
-        if any(limit.metric is not None for limit in self.limits):
-            now = more["clock"].now() if more.get("clock") is not None else datetime.now(UTC)
-            policy = self.with_metrics(metrics_at(more["store"], self.content.app), self.calendar.date_of(now))
+        clock = more.get("clock")
+        policy = self.in_force(more["store"], clock.now() if clock is not None else None)
         return self.deliver_alerts(Guard(rules=policy.rules, **more))
 
     def deliver_alerts(self, guard: Guard) -> Guard:
