@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from runguard_core.attribution import DIMENSIONS
 from runguard_core.budgets import Limit, Period, parse_limit
 from runguard_core.errors import PolicyError
 from runguard_core.finops import Calendar
-from runguard_core.finops.planning import Following, MetricBook, MetricRule, Resolved, of_metric, read_following, share_of
+from runguard_core.finops.planning import Following, MetricBook, MetricRule, Plan, Resolved, of_metric, read_following, share_of
+from runguard_core.ledger import Unit
 from runguard_core.policy._schema import BudgetTable
 
 #: Periods that a metric can be held against: what comes in per hour or in a lifetime nobody tells.
 _PERIODS = frozenset({Period.DAY, Period.WEEK, Period.MONTH})
+#: What a share may be of, where no budget is called so.
+_PLAN = "plan"
 
 
 class Limits:
@@ -20,14 +24,16 @@ class Limits:
 
     def __init__(
         self, tables: Sequence[BudgetTable], rules: Mapping[str, MetricRule], calendar: Calendar,
-        book: MetricBook, today: date | None,
+        book: MetricBook, today: date | None, plan: Plan,
     ) -> None:  # fmt: skip
         """Take the tables.
 
         Args:
+            plan: what shares of it are shares of.
             rules: how metrics count. book: the metrics; today: the local date; None asks no metric, so that fallbacks hold.
         """
         self._tables, self._rules, self._calendar, self._book, self._today = tables, rules, calendar, book, today
+        self._plan = plan
         self._places = {table.name: index for index, table in enumerate(tables)}
         self._found: dict[int, Limit] = {}
         self._open: list[str] = []
@@ -42,10 +48,11 @@ class Limits:
         if index not in self._found:
             table, key = self._tables[index], f"budgets.{index}"
             following = read_following(table.limit, key=f"{key}.limit")
+            if (
+                table.fallback is not None
+            ):  # not needed by a plain limit that is laid over one that follows, but no nonsense either
+                parse_limit(table.fallback, key=f"{key}.fallback")
             if following is None:
-                if table.fallback is not None:
-                    expected = 'only a limit that follows a metric has one ("3 % of revenue")'
-                    raise PolicyError(key=f"{key}.fallback", expected=expected)
                 self._found[index] = parse_limit(table.limit, key=f"{key}.limit")
             else:
                 found = self._followed(table, following, key)
@@ -56,6 +63,8 @@ class Limits:
         other = self._places.get(following.of)
         if other is not None and following.ratio is not None:
             return self._share(table, following, other, key)
+        if following.ratio is not None and following.of.lower() == _PLAN:
+            return self._of_plan(table, following, key)
         fallback = self._fallback(table, following, key)
         try:
             period = Period(table.period)
@@ -75,16 +84,30 @@ class Limits:
             raise PolicyError(
                 key=f"{key}.period", expected=f"expected {its.period!r}, as {its.name!r} has: a share is of the same period"
             )
-        if table.fallback is not None:
-            raise PolicyError(key=f"{key}.fallback", expected="a share of a budget needs none; the budget itself may have one")
         self._open.append(table.name)
         found = share_of(table.name, following, its.name, self.limit(other))
         self._open.pop()
         return found
 
+    def _of_plan(self, table: BudgetTable, following: Following, key: str) -> Resolved:
+        """A share of a month's plan: of the feature that the budget is of, else of the total."""
+        if table.period != Period.MONTH.value or table.per:
+            at = "per" if table.per else "period"
+            why = "a plan is one number: choose a feature with where" if table.per else "expected 'month', as a plan is of"
+            raise PolicyError(key=f"{key}.{at}", expected=why)
+        feature = table.where.get("feature")
+        part = self._plan.features.get(feature or "")
+        nanos, place = self._plan.total_nanos, "plan.total"
+        if feature is not None:
+            nanos, place = part.nanos if part is not None else None, f"plan.features.{feature}"
+        if nanos is None:
+            raise PolicyError(key=place, expected=f"expected an amount of a month: the budget {table.name!r} follows it")
+        return share_of(table.name, following, place, Limit(nanos, Unit.USD))
+
     def _fallback(self, table: BudgetTable, following: Following, key: str) -> Limit:
         """The fallback, and all that a limit of a metric must be."""
         if table.fallback is None:
+            self._refuse_dimension(following, key)
             known = ", ".join(repr(name) for name in self._places if name != table.name) or "none"
             raise PolicyError(
                 key=f"{key}.fallback",
@@ -92,7 +115,7 @@ class Limits:
                 f"(no other budget has that name; known: {known})",
             )
         fallback = parse_limit(table.fallback, key=f"{key}.fallback")
-        unit = parse_limit("0 USD").unit if following.each is None else following.each.unit
+        unit = Unit.USD if following.each is None else following.each.unit
         if fallback.unit is not unit:
             expected = f"expected {unit.value}, as the limit has, got {table.fallback!r:.80}"
             raise PolicyError(key=f"{key}.fallback", expected=expected)
@@ -107,6 +130,16 @@ class Limits:
         if table.landing is not None and not str(table.landing).strip().endswith("%"):
             raise PolicyError(key=f"{key}.landing", expected='expected a share such as "2 %": the limit moves')
         return fallback
+
+    @staticmethod
+    def _refuse_dimension(following: Following, key: str) -> None:
+        """Limits such as "0.50 USD per session" are plain ones, split; "20 USD per day" is one of a period."""
+        word = following.of.lower()
+        if following.each is None or word not in {*DIMENSIONS, *(period.value for period in Period)}:
+            return
+        plain = following.text[: following.text.lower().rindex(" per ")].strip()
+        other = f'per = ["{word}"]' if word in DIMENSIONS else f'period = "{word}"'
+        raise PolicyError(key=f"{key}.limit", expected=f'expected limit = "{plain}" and {other}, got {following.text!r:.80}')
 
 
 def is_tighter(old: object, new: object) -> bool | None:

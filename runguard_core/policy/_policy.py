@@ -188,7 +188,6 @@ def _channels_named(content: PolicyFile) -> dict[str, list[str]]:
 
 
 def _rules(content: PolicyFile, digest: str) -> tuple[Rules, tuple[Resolved, ...]]:
-    plan_of(content.plan)  # mistakes in it are mistakes of the file
     settings: dict[str, Any] = {
         "quote": content.quote, "cap_output": content.cap_output, "timezone": content.timezone,
         "require": tuple(dict.fromkeys((*content.require, *content.attribution))),
@@ -224,7 +223,8 @@ def _budgets(
     content: PolicyFile, calendar: Calendar, book: MetricBook, today: date | None
 ) -> tuple[list[Budget], tuple[Resolved, ...]]:
     """The budgets, and what limits that follow came to; `today` None asks no metric."""
-    limits = Limits(content.budgets, metric_rules_of(content.plan), calendar, book, today)
+    plan = plan_of(content.plan)
+    limits = Limits(content.budgets, metric_rules_of(content.plan), calendar, book, today, plan)
     budgets = [_budget(table, index, limits.limit(index)) for index, table in enumerate(content.budgets)]
     return budgets, tuple(found for _, found in sorted(limits.resolved.items()))
 

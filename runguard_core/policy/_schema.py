@@ -24,8 +24,8 @@ class BudgetTable(Table):
 
     name: str = Field(description="for messages; spend is kept under what is limited")
     limit: Amount = Field(
-        description='"0.50 USD", "200k tokens", "40 turns", "30 calls", "12 tool calls", "10m"; "20 % of BUDGET"; '
-        '"3 % of METRIC", "0.06 USD per METRIC" (with a fallback)'
+        description='"0.50 USD", "200k tokens", "40 turns", "30 calls", "12 tool calls", "10m"; "20 % of BUDGET", '
+        '"100 % of plan"; "3 % of METRIC", "0.06 USD per METRIC" (with a fallback)'
     )
     fallback: Amount | None = Field(default=None, description="the limit while the metric that it follows is not known")
     per: list[str] = Field(default=[], description="dimensions that split it: session, feature, user, agent, a tag, ...")

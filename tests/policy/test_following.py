@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from runguard_core import PolicyError, RefusedError, load_policy
-from runguard_core.calls import ModelCall, Outcome
+from runguard_core.calls import ModelCall, Outcome, PromptPart
+from runguard_core.events import BUDGET_THRESHOLD
 from runguard_core.finops.planning import Covers, Metric, MetricBook, import_events
 from runguard_core.ledger import Store
 from runguard_core.stores import open_store
@@ -46,6 +47,35 @@ def test_a_share_of_another_budget_is_a_number_at_load(tmp_path: Path) -> None:
     assert [one.how for one in policy.limits] == [
         "10 % of customer-day (40.00 USD) = 4.00 USD", "20 % of feature-day (200.00 USD) = 40.00 USD",
     ]  # fmt: skip
+
+
+def test_a_share_of_the_plan_makes_the_breaker_stop_at_what_was_planned(tmp_path: Path) -> None:
+    """Of a feature's part, of the total; the plan is moved in one place."""
+    budget = '[[budgets]]\nname = "{0}"\nlimit = "{1} % of plan"\nperiod = "month"\n'
+    text = budget.format("month", 100) + budget.format("chat", 90) + 'where = { feature = "chat" }\n'
+    text += '[plan]\ntotal = "500 USD"\n[plan.features.chat]\nsessions = 1000\nusd_per_session = "0.10"\n'
+    policy = load_policy(write(tmp_path, text), {})
+    assert [str(budget.limit) for budget in policy.rules.budgets] == ["500.00 USD", "90.00 USD"]
+    assert policy.limits[1].how == "90 % of plan.features.chat (100.00 USD) = 90.00 USD"
+
+
+def test_a_plain_limit_may_be_laid_over_one_that_follows(tmp_path: Path) -> None:
+    """The fallback below is not needed any more, and no mistake."""
+    write(tmp_path, RATIO, "company.toml")
+    file = write(tmp_path, 'extends = "company.toml"\n[[budgets]]\nname = "ratio"\nlimit = "7 USD"\n')
+    assert str(load_policy(file, {}).rules.budgets[0].limit) == "7.00 USD"
+
+
+def test_the_ratio_is_announced_before_it_is_reached(tmp_path: Path) -> None:
+    """At 70 % of 3 % of revenue, in whatever dollars that is this month."""
+    store = open_store("memory://")
+    revenue(store, 2)
+    policy = load_policy(write(tmp_path, RATIO + "thresholds = [0.7]\n"), {})
+    with policy.guard(store=store) as guard:
+        call = ModelCall(model="gpt-4o", parts=(PromptPart("user", 72_000, 1),), max_output_tokens=10)
+        guard.reserve(call, guard.attribution(session="s")).settle(Outcome(usage=Usage(input_tokens=18_000, output_tokens=10)))
+        said = [event for event in store.events() if event.kind == BUDGET_THRESHOLD]
+    assert [event.facts["budget"] for event in said] == ["ratio"]
 
 
 def test_until_a_ledger_is_asked_the_fallback_holds(tmp_path: Path) -> None:
@@ -99,12 +129,13 @@ def test_a_ledger_that_cannot_be_read_leaves_the_fallback_and_a_warning(tmp_path
         (RATIO.replace("month", "fortnight"), "budgets.0.period", "day, week or month"),
         (RATIO + 'landing = "1 USD"\n', "budgets.0.landing", "the limit moves"),
         (RATIO.replace("3 %", "300 %"), "budgets.0.limit", "up to 100 %"),
-        (FEATURE_DAY + 'fallback = "1 USD"\n', "budgets.0.fallback", "only a limit that follows"),
+        (FEATURE_DAY + 'fallback = "lots"\n', "budgets.0.fallback", "got 'lots'"),
+        (FEATURE_DAY.replace("200 USD", "5 USD per session"), "budgets.0.limit", 'limit = "5 USD" and per = ["session"]'),
+        (FEATURE_DAY.replace("200 USD", "5 USD per day"), "budgets.0.limit", 'limit = "5 USD" and period = "day"'),
+        (RATIO.replace("revenue", "plan"), "plan.total", "the budget 'ratio' follows it"),
+        (RATIO.replace("revenue", "plan") + 'where = { feature = "a" }\n', "plan.features.a", "follows it"),
+        (RATIO.replace("3 % of revenue", "9 % of plan").replace("month", "day"), "budgets.0.period", "'month'"),
         (FEATURE_DAY + '[[budgets]]\nname = "c"\nlimit = "20 % of feature-day"\n', "budgets.1.period", "'day', as 'feature-day' has"),
-        (
-            FEATURE_DAY + '[[budgets]]\nname = "c"\nlimit = "20 % of feature-day"\nperiod = "day"\nfallback = "1"\n',
-            "budgets.1.fallback", "needs none",
-        ),
         ('[[budgets]]\nname = "a"\nlimit = "20 % of a"\n', "budgets.0.limit", "does not follow itself: a -> a"),
         (
             '[[budgets]]\nname = "a"\nlimit = "20 % of b"\n[[budgets]]\nname = "b"\nlimit = "20 % of a"\n',

@@ -88,9 +88,9 @@ def metric_name(asked: str) -> str:
 
 
 def book_of(events: Iterable[Event]) -> MetricBook:
-    """The metrics that events tell of, in the order in which they were written."""
+    """The metrics that events tell of: of each key its last revision, whatever order a merged ledger has them in."""
     rows: dict[tuple[str, str | None, str, str], Metric] = {}
-    revisions: dict[tuple[str, str | None, str, str], int] = {}
+    said: dict[tuple[str, str | None, str, str], tuple[int, datetime, str]] = {}
     for one in events:
         if one.kind != METRIC_IMPORTED:
             continue
@@ -99,9 +99,10 @@ def book_of(events: Iterable[Event]) -> MetricBook:
             name=str(facts["metric"]), day=date.fromisoformat(str(facts["date"])), value=Decimal(str(facts["value"])),
             feature=one.feature, covers=Covers(str(facts["covers"])),
         )  # fmt: skip
-        rows[row.key] = row
-        revisions[row.key] = max(revisions.get(row.key, 0), int(str(facts["revision"])) + 1)
-    return MetricBook(rows, revisions)
+        order = (int(str(facts["revision"])), one.at, one.id)
+        if row.key not in said or order > said[row.key]:
+            rows[row.key], said[row.key] = row, order
+    return MetricBook(rows, {key: revision + 1 for key, (revision, _, _) in said.items()})
 
 
 def import_events(book: MetricBook, rows: Sequence[Metric], app: str, source: str, now: datetime) -> list[Event]:
