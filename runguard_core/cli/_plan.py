@@ -19,12 +19,16 @@ from runguard_core.cli._plan_json import (
 )
 from runguard_core.cli._planning import AtOption, Desk, planning
 from runguard_core.errors import PolicyError
-from runguard_core.finops import session_costs
+from runguard_core.finops import Window, session_costs
+from runguard_core.finops.owners import released
 from runguard_core.finops.planning import (
     LOOKBACK_DAYS,
+    Headroom,
     Plan,
     Resolved,
+    Spend,
     allocation,
+    extra_ahead,
     headroom,
     month_rows,
     quarter_rows,
@@ -62,14 +66,22 @@ def plan_show(
         month = desk.calendar.month(desk.now - timedelta(microseconds=1))
         spend = desk.spend(month.start - _BEFORE)
         costs = session_costs(desk.store, desk.app, month.start, min(desk.now, month.end))
-        rows = month_rows(desk.plan, spend, sessions_by_feature(costs), desk.calendar, month, desk.now)
-        parts, room = allocation(desk.plan), headroom(desk.plan, spend, desk.calendar, month, desk.now)
+        extra = extra_ahead(desk.policy.planned, spend, desk.calendar, desk.now, month.end)
+        rows = month_rows(desk.plan, spend, sessions_by_feature(costs), desk.calendar, month, desk.now, extra)
+        parts, room = allocation(desk.plan), _headroom(desk, spend, month)
         document = {
             "ledger": desk.store.url, "month": month.name, "as_of": desk.now.isoformat(),
             **allocation_json(desk.plan, parts), "headroom": headroom_json(room),
             "features": [month_json(row) for row in rows], "limits": [limit_json(one) for one in desk.limits],
         }  # fmt: skip
         show(as_json, document, lambda: render.print_month(out, desk.plan, rows, parts, room, desk.limits))
+
+
+def _headroom(desk: Desk, spend: Spend, month: Window) -> Headroom:
+    """The month's reserve, less what is released for planned windows."""
+    planned = released(desk.policy.planned, desk.now)
+    extra = extra_ahead(planned, spend, desk.calendar, desk.now, month.end)
+    return headroom(desk.plan, spend, desk.calendar, month, desk.now, sum(extra.values()))
 
 
 def _show_quarter(desk: Desk, *, as_json: bool) -> None:
@@ -154,7 +166,7 @@ def plan_scenarios(
             )
         month = desk.calendar.month(desk.now - timedelta(microseconds=1))
         spend = desk.spend(month.start - _BEFORE)
-        room = headroom(desk.plan, spend, desk.calendar, month, desk.now)
+        room = _headroom(desk, spend, month)
         found = scenarios(room, spend, desk.calendar)
         document = {
             "ledger": desk.store.url, "month": month.name, "as_of": desk.now.isoformat(), "headroom": headroom_json(room),

@@ -43,6 +43,7 @@ def headroom_json(room: Headroom) -> dict[str, Any]:
     return {
         "spent_usd": usd_text(room.spent_nanos), "steady_pace_usd": usd_text(room.pace_nanos),
         "reserve_usd": usd_text(room.reserve_nanos), "used_usd": usd_text(room.used_nanos),
+        "released_usd": usd_text(room.released_nanos),
         "left_usd": usd_text(room.left_nanos), "used_ratio": round(room.used_ratio, 6),
         "run_rate_usd": usd_or_none(room.run_rate_nanos),
     }  # fmt: skip

@@ -109,7 +109,8 @@ def headroom_lines(plan: Plan, room: Headroom) -> list[str]:
     """How the reserve stands."""
     rate = "" if room.run_rate_nanos is None else f"; a month at the mean of the last four weeks is {amount(room.run_rate_nanos)}"
     steady = f"Steady state {amount(plan.steady_nanos)} ({float(1 - plan.reserve):.0%} of the total)"
-    used = f"Reserve {amount(room.reserve_nanos)}: used {share_bar(room.used_ratio)}, {amount(room.left_nanos)} left"
+    planned = f"{amount(room.released_nanos)} released for planned windows, " if room.released_nanos else ""
+    used = f"Reserve {amount(room.reserve_nanos)}: used {share_bar(room.used_ratio)}, {planned}{amount(room.left_nanos)} left"
     return [f"{steady}: {amount(room.spent_nanos)} spent, {amount(room.pace_nanos)} at a steady pace{rate}.", f"{used}."]
 
 

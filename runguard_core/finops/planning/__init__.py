@@ -1,5 +1,6 @@
 """Budgets that mean something: plans, reserves, limits that follow value, forecasts, proposals."""
 
+from runguard_core.finops.planning._ahead import LOOKBACK_DAYS, extra_ahead, usual_days
 from runguard_core.finops.planning._following import (
     Following,
     MetricRule,
@@ -42,7 +43,7 @@ from runguard_core.finops.planning._proposals import (
     stopped_by,
 )
 from runguard_core.finops.planning._reading_metrics import read_metrics
-from runguard_core.finops.planning._reserve import LOOKBACK_DAYS, Headroom, Scenario, headroom, scenarios
+from runguard_core.finops.planning._reserve import Headroom, Scenario, headroom, scenarios
 from runguard_core.finops.planning._spend import Spend, dearest_hours, read_spend, whole_windows
 from runguard_core.finops.planning._worth import CapImpact, WorthRow, cap_impact, trade, worth_rows
 
@@ -77,6 +78,7 @@ __all__ = [
     "book_of",
     "cap_impact",
     "dearest_hours",
+    "extra_ahead",
     "forecast",
     "headroom",
     "import_events",
@@ -101,6 +103,7 @@ __all__ = [
     "stopped_by",
     "total_in",
     "trade",
+    "usual_days",
     "watermark",
     "whole_windows",
     "worth_rows",

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
+from types import MappingProxyType
 
 from runguard_core.finops._calendar import Calendar, Window
 from runguard_core.finops._session_costs import SessionCost
+from runguard_core.finops.planning._ahead import usual_days
 from runguard_core.finops.planning._plan import FeaturePlan, Plan
-from runguard_core.finops.planning._reserve import LOOKBACK_DAYS
 from runguard_core.finops.planning._spend import Spend, whole_windows
 
 
@@ -33,8 +34,8 @@ class MonthRow:
 
     Attributes:
         planned: None where the plan does not name it.
-        spent_nanos: so far. expected_nanos: at the month's end, if its days left cost the mean of the last 28 whole days; None
-            where no whole day is known.
+        spent_nanos: so far. expected_nanos: at the month's end, if its days left cost the mean of the last 28 whole days, and
+            planned windows what they are planned to; None where no whole day is known.
         sessions: so far.
     """
 
@@ -90,20 +91,30 @@ def sessions_by_feature(costs: Sequence[SessionCost]) -> dict[str, Sessions]:
 
 
 def month_rows(
-    plan: Plan, spend: Spend, sessions: Mapping[str, Sessions], calendar: Calendar, month: Window, now: datetime
-) -> list[MonthRow]:
-    """The features of the plan and of the ledger, those that are planned first, the dearest first."""
-    days = whole_windows(spend, calendar, "day")[-LOOKBACK_DAYS:]
+    plan: Plan, spend: Spend, sessions: Mapping[str, Sessions], calendar: Calendar, month: Window, now: datetime,
+    extra: Mapping[str, int] = MappingProxyType({}),
+) -> list[MonthRow]:  # fmt: skip
+    """The features of the plan and of the ledger, those that are planned first, the dearest first.
+
+    Args:
+        extra: nano-USD by feature that planned windows of the days left will cost above the usual.
+    """
     left = Fraction(max(month.end - now, timedelta()) // timedelta(seconds=1), 86_400)
-    spent, lately = spend.by_feature(month), _lately(spend, days)
+    spent, usual = spend.by_feature(month), usual_days(spend, calendar, spend.until)
+    is_known = bool(whole_windows(spend, calendar, "day"))
     rows = []
     for feature in {*plan.features, *spend.features}:
         so_far = spent.get(feature, 0)
-        expected = int(so_far + lately.get(feature, 0) * left / len(days)) if days else None
-        rows.append(MonthRow(
-            feature=feature, planned=plan.features.get(feature), spent_nanos=so_far, expected_nanos=expected,
-            sessions=sessions.get(feature, Sessions()),
-        ))  # fmt: skip
+        expected = int(so_far + usual.get(feature, Fraction(0)) * left) + extra.get(feature, 0)
+        rows.append(
+            MonthRow(
+                feature=feature,
+                planned=plan.features.get(feature),
+                spent_nanos=so_far,
+                expected_nanos=expected if is_known else None,
+                sessions=sessions.get(feature, Sessions()),
+            )
+        )
     return sorted(rows, key=lambda row: (row.planned is None, -row.spent_nanos, row.feature))
 
 
@@ -120,9 +131,3 @@ def quarter_rows(
         for feature in {*plan.features, *spend.features}
     ]  # fmt: skip
     return sorted(rows, key=lambda row: (row.planned is None, -sum(row.spent_nanos), row.feature))
-
-
-def _lately(spend: Spend, days: Sequence[Window]) -> dict[str, int]:
-    if not days:
-        return {}
-    return spend.by_feature(Window("", days[0].start, days[-1].end, days[0].first_day, days[-1].end_day))

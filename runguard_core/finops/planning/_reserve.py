@@ -4,6 +4,7 @@ Rules, so that a person can check each number against `runguard report --by day`
 
 - *Used*: what was spent this month above the steady pace, steady amount x the share of the month that has passed (seconds of
   the window, so that months in which clocks change count right). A cheap weekend makes up for a dear Monday.
+- *Released*: what planned windows for which the reserve is free will still cost above the usual; it is not there for tails.
 - *Ten times the traffic for six hours* costs nine times the peak six hours: of each of the last 28 whole days the dearest six
   consecutive hours, and of these the value that three days of four do not exceed.
 - *Three times the usage for a week* costs two more weeks: of the last four whole weeks the one that three of four do not exceed.
@@ -18,11 +19,10 @@ from fractions import Fraction
 
 from runguard_core.finops._calendar import Calendar, Window
 from runguard_core.finops._session_costs import percentile
+from runguard_core.finops.planning._ahead import LOOKBACK_DAYS, usual_days
 from runguard_core.finops.planning._plan import Plan
 from runguard_core.finops.planning._spend import Spend, dearest_hours, whole_windows
 
-#: Whole days looked back at; four weeks hold each weekday equally often.
-LOOKBACK_DAYS = 28
 _LOOKBACK_WEEKS = 4
 _BUSY = 0.75
 _PEAK_HOURS = 6
@@ -35,6 +35,7 @@ class Headroom:
     Attributes:
         month: the window. spent_nanos: so far. pace_nanos: what the steady state would have cost so far.
         reserve_nanos: the whole reserve; used_nanos: spent above the pace; it may be more than the reserve.
+        released_nanos: what planned windows will still take of it.
         run_rate_nanos: a month at the mean day of the last four weeks (None: no whole day is known).
     """
 
@@ -44,11 +45,12 @@ class Headroom:
     reserve_nanos: int
     used_nanos: int
     run_rate_nanos: int | None
+    released_nanos: int = 0
 
     @property
     def left_nanos(self) -> int:
-        """Of the reserve, not below 0."""
-        return max(self.reserve_nanos - self.used_nanos, 0)
+        """Of the reserve, for what nobody planned; not below 0."""
+        return max(self.reserve_nanos - self.used_nanos - self.released_nanos, 0)
 
     @property
     def used_ratio(self) -> float:
@@ -77,8 +79,12 @@ class Scenario:
     lasts_ratio: float | None
 
 
-def headroom(plan: Plan, spend: Spend, calendar: Calendar, month: Window, now: datetime) -> Headroom:
-    """How a month stands at an instant of it, or at its end."""
+def headroom(plan: Plan, spend: Spend, calendar: Calendar, month: Window, now: datetime, released_nanos: int = 0) -> Headroom:
+    """How a month stands at an instant of it, or at its end.
+
+    Args:
+        released_nanos: what planned windows will still cost above the usual, where the reserve is free for them.
+    """
     passed = Fraction(min(now, month.end).timestamp() - month.start.timestamp()) / Fraction(
         month.end.timestamp() - month.start.timestamp()
     )
@@ -86,7 +92,7 @@ def headroom(plan: Plan, spend: Spend, calendar: Calendar, month: Window, now: d
     daily = _mean_day(spend, calendar)
     return Headroom(
         month=month, spent_nanos=spent, pace_nanos=pace, reserve_nanos=plan.headroom_nanos, used_nanos=max(spent - pace, 0),
-        run_rate_nanos=None if daily is None else int(daily * len(month.days)),
+        run_rate_nanos=None if daily is None else int(daily * len(month.days)), released_nanos=released_nanos,
     )  # fmt: skip
 
 
@@ -123,8 +129,7 @@ def _scenario(name: str, extra: int | None, room: Headroom, rule: str) -> Scenar
 
 
 def _mean_day(spend: Spend, calendar: Calendar) -> Fraction | None:
-    days = whole_windows(spend, calendar, "day")[-LOOKBACK_DAYS:]
-    if not days:
-        return None
-    span = Window("", days[0].start, days[-1].end, days[0].first_day, days[-1].end_day)
-    return Fraction(spend.of(span), len(days))
+    """Of all features together."""
+    usual = usual_days(spend, calendar, spend.until)
+    known = bool(whole_windows(spend, calendar, "day"))
+    return sum(usual.values(), Fraction(0)) if known else None

@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runguard_core.finops import Calendar, session_costs
+from runguard_core.finops.owners import Planned, released
 from runguard_core.finops.planning import (
     FeaturePlan,
     Plan,
     Spend,
     allocation,
     dearest_hours,
+    extra_ahead,
     headroom,
     month_rows,
     quarter_rows,
@@ -200,3 +202,21 @@ def test_a_quarter_shows_plan_actual_and_the_trend_of_cost_per_session(shop: Sto
     assert last
     assert search.trend_ratio == pytest.approx(last / first - 1)
     assert sum(search.spent_nanos) == sum(one["search"].nanos for one in sessions if one)
+
+
+def test_a_planned_launch_takes_its_part_of_the_reserve_before_it_begins() -> None:
+    """$10 a day times three for four days is $80 more: released a day before, half of it still to come after two days."""
+    window = BERLIN.window("launch", date(2026, 6, 10), date(2026, 6, 14))
+    launch = Planned(feature="chat", window=window, factor=3.0, reason="launch")
+    other = Planned(feature="search", window=window, factor=9.0, reason="not ours")
+    month, plan = BERLIN.month(date(2026, 6, 1)), Plan(total_nanos=1000 * USD)
+    for day, extra in ((date(2026, 6, 8), 0), (date(2026, 6, 9), 80), (date(2026, 6, 12), 40), (date(2026, 6, 14), 0)):
+        now = BERLIN.instant(day)
+        spend = hourly(BERLIN, date(2026, 5, 4), (day - date(2026, 5, 4)).days, {9: 10 * USD})
+        ahead = extra_ahead(released([launch, other], now), spend, BERLIN, now, month.end)
+        assert ahead == ({"chat": extra * USD} if extra else {})
+        room = headroom(plan, spend, BERLIN, month, now, sum(ahead.values()))
+        assert room.left_nanos == 300 * USD - extra * USD
+        rows = month_rows(plan, spend, {}, BERLIN, month, now, extra_ahead([launch], spend, BERLIN, now, month.end))
+        whole = 300 + {date(2026, 6, 8): 80}.get(day, extra)
+        assert rows[0].expected_nanos == whole * USD
