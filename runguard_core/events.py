@@ -51,6 +51,7 @@ ACTION_DROPPED = "action_dropped"
 PERIOD_CLOSED = "period_closed"
 DEMO_MADE = "demo_made"
 METRIC_IMPORTED = "metric_imported"
+RECONCILED = "reconciled"
 
 NOTICE, WARN, STOP = "notice", "warn", "stop"
 
