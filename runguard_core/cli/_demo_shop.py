@@ -76,17 +76,22 @@ def release_of(incident: Incident, releases: Sequence[Release]) -> str | None:
 
 
 def shop_policy(url: str, scale: float) -> str:
-    """The policy file: owners (one feature has none), teams, budgets that only watch, whose projects are whose."""
+    """The policy file: owners (one feature has none), teams, a plan, budgets that only watch, whose projects are whose."""
     text = _POLICY.replace("SHOP", SHOP).replace("URL", url)
     for name, usd in _MONTHLY_USD.items():
         text = text.replace(f"USD:{name}", f"{usd * scale:.2f} USD")
-    return text
+    plan = "".join(f'\n[plan.features.{one.feature}]\nusd = "{_MONTHLY_USD[one.feature] * scale:.2f} USD"\n' for one in FEATURES)
+    keys = "".join(
+        f'\n[billing.keys.{one.feature}]\nprovider = "{one.provider}"\nids = ["{one.account}"]\nfeature = "{one.feature}"\n'
+        for one in shop_features()
+    )
+    return text + plan + keys
 
 
 #: What a month of each feature may cost at scale 1.
 _MONTHLY_USD = {
     "support-chat": 75, "code-review": 260, "search": 60, "report-writer": 250, "ticket-triage": 55, "sales-assistant": 130,
-    "month": 900, "day": 30,
+    "plan": 1200, "month": 900, "day": 30,
 }  # fmt: skip
 
 _POLICY = """\
@@ -95,6 +100,9 @@ app = "SHOP"
 store = "URL"
 mode = "observe"
 require = ["team"]                     # some sessions of the demo carry none
+
+[plan]                                 # of a month; 30 % is kept for tails
+total = "USD:plan"
 
 [[budgets]]
 name = "month"

@@ -15,6 +15,7 @@ from runguard_core.attribution import Attribution
 from runguard_core.cli._app import Exit, err, errors, fail, say, write_file
 from runguard_core.cli._bars import bar
 from runguard_core.cli._demo_shop import SHOP, release_of, shop_features, shop_incidents, shop_policy, shop_releases
+from runguard_core.cli._demo_stops import stopped_sessions
 from runguard_core.cli._loading import default_url, open_for_loading
 from runguard_core.cli._text import shown
 from runguard_core.events import DEMO_MADE, NOTICE, event
@@ -138,8 +139,18 @@ def _fill(store: Store, traffic: Traffic, releases: Sequence[Release], wanted: W
             before = count
 
         write_traffic(store, traffic.calls, SHOP, releases=releases, progress=further)
+    if wanted.has_incidents:
+        _write_stops(store, releases, wanted)
     with err.status("looking for spend that stands out"):
         store.announce([*_announced(store, wanted, policy), _note(wanted, "done")])
+
+
+def _write_stops(store: Store, releases: Sequence[Release], wanted: Wanted) -> None:
+    rows, events = stopped_sessions(wanted.start, wanted.end, wanted.seed, shop_features(), releases, wanted.scale)
+    for record, settlement in rows:
+        store.reserve(record, (), expires_at=record.started_at + timedelta(minutes=10), owner="demo")
+        store.post(record.id, settlement)
+    store.announce(events)
 
 
 def _announced(store: Store, wanted: Wanted, policy: Path) -> list[Event]:
@@ -174,5 +185,5 @@ def _say(store: Store, policy: Path, *, is_there: bool) -> None:
     say(f"{'It is there already' if is_there else 'Made'}: {count:,} calls, {spent} USD, in {store.url}")
     say("Try, with its policy:")
     say(f"  export RUNGUARD_POLICY={shlex.quote(str(policy))}")
-    for line in ("review weekly", "anomalies --since 60d", "report --by feature", "owners --check"):
+    for line in ("review weekly", "anomalies --since 60d", "report --by feature", "owners --check", "plan check", "forecast"):
         say(f"  runguard {line}")

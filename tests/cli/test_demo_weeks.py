@@ -144,9 +144,24 @@ def test_the_traffic_has_releases_untagged_sessions_cached_tokens_and_prompts_by
     assert resent > 0
 
 
+def test_loops_that_a_guard_stopped_are_in_it(demo: Demo) -> None:
+    """Played through a real guard: two equal lookups, the third refused; the session's calls are there, and nothing after."""
+    stops = [event for event in demo.store.events() if event.kind == "run_tripped"]
+    assert len(stops) >= 8
+    assert {event.facts["rule"] for event in stops} == {"repeat"}
+    for event in stops[:3]:
+        calls = demo.store.calls(CallFilter(session=event.session))
+        assert calls[-1].attribution.feature == event.feature
+        assert max(call.started_at for call in calls) <= event.at
+    assert demo.store.verify() == ()
+
+
 def test_no_incidents_on_demand(tmp_path: Path) -> None:
     """A clean shop has none in its truth."""
     truth = tmp_path / "truth.json"
     url = f"sqlite:///{tmp_path / 'clean.db'}"
     run("demo", "--weeks", "5", "--scale", "0.05", "--no-incidents", "--store", url, "--truth", str(truth))
     assert json.loads(truth.read_text())["incidents"] == []
+    store = open_store(url)
+    assert not [event for event in store.events() if event.kind == "run_tripped"]
+    store.close()
