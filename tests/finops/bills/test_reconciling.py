@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from openai.types.admin.organization import UsageCompletionsResponse, UsageCostsResponse
 
 from runguard_core.calls import CallKind, Certainty
@@ -18,7 +14,6 @@ from runguard_core.finops.bills import (
     ANYONE,
     DIMENSIONS,
     BilledKey,
-    Difference,
     DifferenceKind,
     KeyRing,
     Payer,
@@ -31,71 +26,17 @@ from runguard_core.finops.bills import (
     rows_of_totals,
 )
 from runguard_core.ledger import CallRecord, Settlement, totals_of
-from runguard_core.testing import FEATURES
 from runguard_core.usage import Usage
-from tests.finops.bills.making import COSTS, USAGE, Part, parts_of, project_of
-from tests.finops.bills.shop import BUSY, DAY, DAYS, KEYS, PRICES, PROVIDERS, ROWS, START, Row, calls_of, replace_usage
+from tests.finops.bills.cases import Case, only
+from tests.finops.bills.making import COSTS, USAGE, parts_of
+from tests.finops.bills.shop import DAY, DAYS, PRICES, ROWS, START, calls_of, replace_usage
 
 K = DifferenceKind
-
-
-@dataclass
-class Case:
-    """A provider's bill and a ledger, alike until something is planted."""
-
-    provider: str
-    parts: list[Part]
-    rows: list[Row]
-    costs: dict[str, Any]
-
-    @property
-    def feature(self) -> str:
-        return BUSY[self.provider][0]
-
-    @property
-    def model(self) -> str:
-        return BUSY[self.provider][1]
-
-    def part(self, day: date = DAY) -> Part:
-        """The busy feature's part of a day."""
-        return next(one for one in self.parts if one.day == day and one.project == project_of(self.feature))
-
-    def is_busy(self, record: CallRecord, day: date = DAY) -> bool:
-        return record.kind is CallKind.MODEL and record.attribution.feature == self.feature and record.started_at.date() == day
-
-    def run(self, *, with_usage: bool = True, with_costs: bool = True) -> Reconciliation:
-        """Reconcile; the money of the differences is the money between bill and ledger, to the nano-dollar."""
-        days = [START.date() + timedelta(days=number) for number in range(DAYS)]
-        files = [("usage.json", USAGE[self.provider](self.parts, days))] if with_usage else []
-        files += [("costs.json", COSTS[self.provider](self.parts, days, **self.costs))] if with_costs else []
-        bill = read_report(files, self.provider)
-        ring = KeyRing(KEYS, self.provider)
-        books = rows_of_totals(totals_of(calls_of(self.rows), DIMENSIONS), ring, has_hour=bill.has_hour)
-        found = reconcile(bill, books, ring, Valuer(PRICES, self.provider))
-        if with_costs:
-            assert sum(one.net_nanos for one in found.differences) == found.billed_nanos - found.booked_nanos
-        if with_usage:
-            counted = sum(sum(count for _, count in one.tokens) for one in found.differences if one.kind is not K.DAY_BOUNDARY)
-            assert counted == found.billed_tokens - found.booked_tokens
-        return found
-
-
-@pytest.fixture(params=PROVIDERS)
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
-    """Nothing planted yet."""
-    rows = list(ROWS)
-    yield Case(request.param, parts_of(calls_of(rows), request.param), rows, {})
 
 
 def named(found: Reconciliation) -> set[tuple[K, str | None, str | None]]:
     """Kind, feature and model of all differences."""
     return {(one.kind, one.payer.feature, one.model) for one in found.differences}
-
-
-def only(found: Reconciliation) -> Difference:
-    """The one difference."""
-    assert len(found.differences) == 1, found.differences
-    return found.differences[0]
 
 
 def test_a_bill_made_from_the_ledger_has_no_difference(case: Case) -> None:
@@ -182,48 +123,6 @@ def test_cached_tokens_counted_within_input_and_beside_it_are_a_token_class(case
     assert (only(found).kind, only(found).tokens) == (K.TOKEN_CLASS, ((TokenClass.INPUT, cached),))
 
 
-@pytest.mark.parametrize("percent", [137, 62])
-def test_another_price_is_a_price(case: Case, percent: int) -> None:
-    """The same tokens, billed at a price that is no discount."""
-    part = case.part()
-    case.parts[case.parts.index(part)] = part.copy(nanos={kind: nanos * percent // 100 for kind, nanos in part.nanos.items()})
-    one = only(case.run())
-    assert (one.kind, one.payer, one.model, one.tokens) == (K.PRICE, Payer(case.feature), case.model, ())
-    assert f"{percent / 100:.4g} times" in one.evidence
-
-
-def test_calls_without_a_price_are_a_price(case: Case) -> None:
-    """Unpriced in the ledger, on the bill all the same."""
-    case.rows = [
-        (record, replace(settled, cost_nanos=None, certainty=Certainty.UNPRICED) if case.is_busy(record) else settled)
-        for record, settled in case.rows
-    ]
-    one = only(case.run())
-    assert one.kind is K.PRICE
-    assert "have no price" in one.evidence
-
-
-@pytest.mark.parametrize("percent", [85, 50])
-def test_a_discount_is_explained(case: Case, percent: int) -> None:
-    """All of it at a round share of the list."""
-    case.parts = [one.copy(nanos={kind: nanos * percent // 100 for kind, nanos in one.nanos.items()}) for one in case.parts]
-    found = case.run()
-    assert {one.kind for one in found.differences} == {K.DISCOUNT}
-    assert found.unexplained == ()
-    assert f"{percent} %" in found.differences[0].evidence
-
-
-def test_a_service_tier_is_named(case: Case) -> None:
-    """What was sent as a batch is billed as one."""
-    part = case.part()
-    case.parts[case.parts.index(part)] = part.copy(
-        nanos={kind: nanos * 53 // 100 for kind, nanos in part.nanos.items()}, tier="batch"
-    )
-    one = only(case.run())
-    assert (one.kind, one.payer) == (K.DISCOUNT, Payer(case.feature))
-    assert "batch" in one.evidence
-
-
 @pytest.mark.parametrize("late", [True, False])
 def test_calls_around_midnight_may_be_on_the_neighbouring_day(case: Case, late: bool) -> None:
     """Billed a day later or earlier; nothing is missing in the sum, and no more is moved than the hour's calls have."""
@@ -259,20 +158,6 @@ def test_calls_at_noon_are_on_no_other_day(case: Case) -> None:
     assert kinds == {K.NOT_BILLED, K.UNMETERED}
 
 
-@pytest.mark.parametrize("times", [40, 300])
-def test_other_ratios_are_no_unit_mistake(case: Case, times: int) -> None:
-    """They are prices."""
-    case.parts = [one.copy(nanos={kind: nanos * times for kind, nanos in one.nanos.items()}) for one in case.parts]
-    assert {one.kind for one in case.run().differences} == {K.PRICE}
-
-
-def test_a_bill_in_whole_cents_is_rounding(case: Case) -> None:
-    """Half of the last place of each line, and not more."""
-    case.costs = {"places": 2} if case.provider == "openai" else {"places": 1}
-    found = case.run()
-    assert {one.kind for one in found.differences} == {K.ROUNDING}
-
-
 def test_what_the_bill_lacks_is_not_on_the_bill(case: Case) -> None:
     """A whole feature's day that the ledger has."""
     case.parts.remove(case.part())
@@ -280,18 +165,6 @@ def test_what_the_bill_lacks_is_not_on_the_bill(case: Case) -> None:
     assert named(found) == {(K.NOT_BILLED, case.feature, case.model)} | (
         {(K.ROUNDING, case.feature, case.model)} if len(found.differences) > 1 else set()
     )
-
-
-@pytest.mark.parametrize("way", ["too much", "too little"])
-def test_cents_and_dollars_are_told_apart(case: Case, way: str) -> None:
-    """A hundred times, or a hundredth: one sentence for the whole bill, nothing else is made of it."""
-    plain = 1 if case.provider == "openai" else 100
-    case.costs = {"scale": plain * 100 if way == "too much" else plain, "places": 9}
-    if way == "too little":
-        case.parts = [one.copy(nanos={kind: round(nanos / 100) for kind, nanos in one.nanos.items()}) for one in case.parts]
-    one = only(case.run())
-    assert one.kind is K.UNIT
-    assert ("cents were taken for dollars" if way == "too much" else "dollars were taken for cents") in one.evidence
 
 
 def test_all_of_it_at_once_is_told_apart(case: Case) -> None:
@@ -345,54 +218,3 @@ def test_fingerprints_of_calls_name_their_payer() -> None:
     payers = {key[3] for key in rows_of_calls(calls, ring, has_hour=False)}
     assert ring.asks_calls
     assert payers == {Payer(None, "platform"), ANYONE} or payers == {Payer(None, "platform")}
-
-
-counts = st.integers(min_value=0, max_value=200_000)
-
-
-@st.composite
-def random_rows(draw: Callable[..., Any], provider: str) -> list[Row]:
-    """Calls of any tokens on some days."""
-    rows: list[Row] = []
-    template = next(row for row in ROWS if row[0].provider == provider)
-    features = [one for one in FEATURES if one.provider == provider]
-    for number in range(draw(st.integers(min_value=1, max_value=12))):
-        of = draw(st.sampled_from(features))
-        at = START + timedelta(minutes=draw(st.integers(min_value=0, max_value=3 * 1440 - 1)))
-        read, written, plain = draw(counts), draw(counts), draw(counts)
-        hour = draw(st.integers(min_value=0, max_value=written)) if provider == "anthropic" else 0
-        written = written if provider == "anthropic" else 0
-        usage = Usage(
-            input_tokens=plain + read + written, output_tokens=draw(counts), cache_read_input_tokens=read,
-            cache_creation_input_tokens=written, cache_creation_1h_input_tokens=hour,
-        )  # fmt: skip
-        model = of.model if of.model != "claude-sonnet-4-5" else "claude-haiku-4-5"  # no tiers by length
-        nanos = PRICES.rates(model, provider, at).charge(usage)
-        record = replace(
-            template[0], id=f"{number:026}", name=model, started_at=at, provider=provider,
-            attribution=template[0].attribution.with_values(feature=of.feature),
-        )  # fmt: skip
-        rows.append((record, replace(template[1], usage=usage, cost_nanos=nanos)))
-    return rows
-
-
-@given(data=st.data(), provider=st.sampled_from(PROVIDERS))
-def test_a_bill_of_any_calls_has_no_difference_to_them(data: Any, provider: str) -> None:
-    """Whatever they used, on whatever days."""
-    rows = data.draw(random_rows(provider))
-    case = Case(provider, parts_of(calls_of(rows), provider), rows, {})
-    assert case.run().differences == ()
-
-
-@given(data=st.data(), provider=st.sampled_from(PROVIDERS), percent=st.integers(min_value=0, max_value=300))
-def test_differences_add_up_to_the_money_between_bill_and_ledger(data: Any, provider: str, percent: int) -> None:
-    """To the nano-dollar and the token, whatever was done to the bill (`Case.run` asserts it)."""
-    rows = data.draw(random_rows(provider))
-    case = Case(provider, parts_of(calls_of(rows), provider), rows, {})
-    for number, part in enumerate(case.parts):
-        if data.draw(st.booleans()):
-            case.parts[number] = part.copy(
-                tokens={kind: count * data.draw(st.integers(0, 2)) for kind, count in part.tokens.items()},
-                nanos={kind: nanos * percent // 100 for kind, nanos in part.nanos.items()},
-            )
-    case.run()
