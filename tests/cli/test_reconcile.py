@@ -199,6 +199,16 @@ def test_a_focus_bill_as_csv_and_as_parquet(desk: Desk) -> None:
     assert desk.json(str(desk.folder / "focus.parquet"), *options)["differences"] == []
 
 
+def test_our_own_focus_bill_is_the_ledger(desk: Desk) -> None:
+    """What `runguard export focus` writes comes back without a difference, all providers and token classes together."""
+    for name in ("month.csv", "month.parquet"):
+        path = str(desk.folder / name)
+        run("export", "focus", "--period", "2026-09", "-o", path, "--store", desk.url, "--policy", str(desk.policy))
+        found = desk.json(path, "--provider", "focus", "--store", desk.url, "--policy", str(desk.policy))
+        assert found["differences"] == []
+        assert int(found["billed"]["nanos"]) == sum(call.cost_nanos for call in calls_of(FEW))
+
+
 def test_mistakes_in_files_and_policy_are_one_sentence(desk: Desk) -> None:
     """Which file, which key, what was expected."""
     bill = desk.bill(parts_of(calls_of(FEW), "openai"))
