@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from runguard_core.cli._plan_render import amount
-from runguard_core.cli._tables import figure, name, print_table
+from runguard_core.cli._tables import Column, figure, name, print_table
 from runguard_core.cli._text import shown
 from runguard_core.finops import Window
 from runguard_core.finops.planning import Line
@@ -26,10 +26,10 @@ def print_forecasts(
     if not windows:
         console.print(f"No whole {kind} is in the ledger yet: nothing to forecast from.")
         return
-    middle, last = coming[0], coming[-1]
+    last = coming[-1]
     columns = (
-        name("feature"), name("past"), name("growth"), figure(f"a {kind}"), figure(middle.name), figure(last.name),
-        figure("80 % band", spare=1), name("outgrown", spare=2),
+        name("feature"), name("past"), name("growth"), figure(f"a {kind}"), figure(last.name), figure("80 % band", spare=1),
+        Column("outgrown", spare=2),
     )  # fmt: skip
     cells = [cell for row in rows for cell in _cells(row, coming)]
     title = f"{windows[0].name} to {windows[-1].name} ({len(windows)} whole {kind}s) and {len(coming)} more"
@@ -41,20 +41,20 @@ def print_forecasts(
 def _cells(row: Outlook, coming: Sequence[Window]) -> list[tuple[str, ...]]:
     whose, past = "[bold]all[/]" if row.feature is None else shown(row.feature), _sparks(row.past)
     if row.found.linear is None:
-        return [(whose, past, "[dim]too few to tell[/]", "", "", "", "", "")]
+        return [(whose, past, "[dim]too few to tell[/]", "", "", "", "")]
     found: list[tuple[str, ...]] = []
     better = row.found.better
     for kind, line in (("compound", row.found.compound), ("linear", row.found.linear)):
         first = not found
         head = (whose if first else "", past if first else "")
         if line is None:
-            found.append((*head, kind, "[dim]none of weeks without spend[/]", "", "", "", ""))
+            found.append((*head, kind, "[dim]no spend in between[/]", "", "", ""))
             continue
         mark = "*" if line is better else ""
         end = line.points[-1]
         band = "-" if end.low_nanos is None else f"{amount(end.low_nanos)} - {amount(end.high_nanos)}"
         found.append((
-            *head, f"{kind}{mark}", step(line), amount(line.points[0].nanos), amount(end.nanos), band, _when(row, kind, coming),
+            *head, f"{kind}{mark}", step(line), amount(end.nanos), band, _when(row, kind, coming),
         ))  # fmt: skip
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,18 +14,39 @@ import typer
 from rich.console import Console
 
 from runguard_core.budgets import Budget, Limit, Mode
-from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, errors, fail, out, show, write_file
+from runguard_core.cli._app import (
+    AppOption,
+    Exit,
+    JsonOption,
+    PolicyOption,
+    StoreOption,
+    errors,
+    fail,
+    ledger,
+    out,
+    show,
+    write_file,
+)
 from runguard_core.cli._bars import bar
 from runguard_core.cli._plan import plan_app
 from runguard_core.cli._plan_json import usd_or_none
 from runguard_core.cli._plan_render import amount
 from runguard_core.cli._reading import SinceOption
 from runguard_core.cli._replay import FilesArgument, KeepGoingOption, Skipped, recordings
-from runguard_core.cli._tables import figure, name, print_table
+from runguard_core.cli._tables import Column, figure, name, print_table
 from runguard_core.cli._text import counted, shown
-from runguard_core.finops.planning import Proposal, Stopped, past_sessions, proposal_toml, proposals, recorded_nanos, stopped_by
-from runguard_core.guard import Rules
-from runguard_core.ledger import Unit
+from runguard_core.finops.planning import (
+    Proposal,
+    Stopped,
+    healths,
+    past_sessions,
+    proposal_toml,
+    proposals,
+    recorded_nanos,
+    stopped_by,
+)
+from runguard_core.guard import FiledEpisode, Rules, filed_episodes
+from runguard_core.ledger import EventFilter, Unit
 from runguard_core.money import usd_text
 from runguard_core.policy import Policy, load_policy
 from runguard_core.replay import Played, Recording, play_each
@@ -59,7 +80,8 @@ def plan_propose(
         base = _base(loaded, output) if output is not None else None
         with recordings(files, skipped if keep_going else None, store, app_name, policy, since) as runs:
             past = list(runs)
-        found = propose(past, loaded.rules, _SHARES[share])
+        episodes = () if files else _episodes(store, app_name, policy)
+        found = propose(past, episodes, loaded.rules, _SHARES[share])
         skipped.say()
         document = {
             "since": since if not files else None, "share": share, "runs": len(past),
@@ -77,7 +99,15 @@ def plan_propose(
                 )
 
 
-def propose(past: Sequence[Recording], rules: Rules, share: Fraction) -> list[tuple[Proposal, Stopped]]:
+def _episodes(store: str | None, app_name: str | None, policy: Path | None) -> tuple[FiledEpisode, ...]:
+    """Unusual spend that a ledger knows of, and what people said of it."""
+    with ledger(store, app_name, policy) as (opened, _):
+        return tuple(filed_episodes(opened.events(EventFilter(app=app_name))).values())
+
+
+def propose(
+    past: Sequence[Recording], episodes: Iterable[FiledEpisode], rules: Rules, share: Fraction
+) -> list[tuple[Proposal, Stopped]]:
     """The limits, and what each would have stopped by itself."""
     default = rules.defaults.feature or rules.defaults.app
     alone = replace(
@@ -86,7 +116,8 @@ def propose(past: Sequence[Recording], rules: Rules, share: Fraction) -> list[tu
     costs = [recorded_nanos(recording) for recording in past]
     if None in costs or rules.tool_prices_nanos:
         costs = [one.total_nanos for one in _played(past, alone, "what sessions cost")]
-    found = proposals(past_sessions(past, [nanos or 0 for nanos in costs], default), share)
+    health = healths(past, episodes, default)
+    found = proposals(past_sessions(past, [nanos or 0 for nanos in costs], health, default), share)
     budgets = tuple(
         Budget(Limit(one.limit_nanos, Unit.USD), name=one.budget, per=["session"], where={"feature": one.feature})
         for one in found
@@ -95,7 +126,7 @@ def propose(past: Sequence[Recording], rules: Rules, share: Fraction) -> list[tu
     if not budgets:
         return [(one, Stopped()) for one in found]
     under = _played(past, replace(alone, budgets=budgets), "under the limits")
-    return [(one, stopped_by(past, under, one)) for one in found]
+    return [(one, stopped_by(past, under, health, one)) for one in found]
 
 
 def _played(past: Sequence[Recording], rules: Rules, title: str) -> list[Played]:
@@ -122,7 +153,8 @@ def _json(one: Proposal, stopped: Stopped) -> dict[str, Any]:
         "feature": one.feature, "sessions": one.session_count, "healthy_sessions": one.healthy_count,
         "median_usd": usd_or_none(one.median_nanos), "dearest_usd": usd_or_none(one.dearest_nanos),
         "limit_usd": usd_or_none(one.limit_nanos), "rule": one.rule, "stopped_sessions": stopped.session_count,
-        "stopped_healthy_sessions": stopped.healthy_count, "saved_usd": usd_text(stopped.saved_nanos),
+        "stopped_healthy_sessions": stopped.healthy_count,
+        "stopped_that_stood_out": stopped.stood_out_count, "saved_usd": usd_text(stopped.saved_nanos),
         "healthy": list(stopped.healthy_sessions),
     }  # fmt: skip
 
@@ -133,20 +165,24 @@ def _print(console: Console, found: Sequence[tuple[Proposal, Stopped]]) -> None:
         return
     columns = (
         name("feature"), figure("sessions"), figure("median", spare=2), figure("dearest", spare=1), figure("limit"),
-        name("how", spare=3), figure("stops"), figure("healthy hit"), figure("saves"),
+        Column("how", spare=3), figure("stops"), figure("stood out"), figure("healthy"), figure("saves"),
     )  # fmt: skip
     cells = []
     for one, stopped in found:
         hit = f"[bold red]{stopped.healthy_count}[/]" if stopped.healthy_count else "0"
-        what = (f"{stopped.session_count}", hit, amount(stopped.saved_nanos)) if one.limit_nanos is not None else ("", "", "")
+        what = (f"{stopped.session_count}", f"{stopped.stood_out_count}", hit, amount(stopped.saved_nanos))
         limit = "[dim]none[/]" if one.limit_nanos is None else f"[bold]{amount(one.limit_nanos)}[/]"
         cells.append((
             shown(one.feature), f"{one.session_count:,}", amount(one.median_nanos), amount(one.dearest_nanos), limit,
-            shown(one.rule), *what,
+            one.rule.replace(" healthy", ""), *(what if one.limit_nanos is not None else ("", "", "", "")),
         ))  # fmt: skip
     print_table(console, "Session limits from past sessions", columns, cells)
     sessions, healthy = sum(s.session_count for _, s in found), sum(s.healthy_count for _, s in found)
-    console.print(f"Together they would have stopped {counted(sessions, 'session')}, {healthy} of them healthy.")
+    odd = sum(s.stood_out_count for _, s in found)
+    console.print(
+        f"Together they would have stopped {counted(sessions, 'session')}: {odd} that stood out, "
+        f"{'[bold red]' if healthy else '[green]'}{healthy} healthy[/]."
+    )
     unknown = sum(one.session_count - one.healthy_count for one, _ in found)
     if unknown:
-        console.print(f"[dim]{counted(unknown, 'session')} did not go well, or nothing says so: not learned from.[/]")
+        console.print(f"[dim]{counted(unknown, 'session')} stood out, did not go well, or nothing says so: not learned from.[/]")

@@ -11,6 +11,7 @@ from runguard_core.finops.planning._following import (
     share_of,
 )
 from runguard_core.finops.planning._forecast import Forecast, Growth, Line, Point, forecast, outgrows, projected
+from runguard_core.finops.planning._health import Health, healths, together
 from runguard_core.finops.planning._metrics import (
     Covers,
     Metric,
@@ -57,6 +58,7 @@ __all__ = [
     "Forecast",
     "Growth",
     "Headroom",
+    "Health",
     "Line",
     "Metric",
     "MetricBook",
@@ -81,6 +83,7 @@ __all__ = [
     "extra_ahead",
     "forecast",
     "headroom",
+    "healths",
     "import_events",
     "latest",
     "metric_name",
@@ -101,6 +104,7 @@ __all__ = [
     "sessions_by_feature",
     "share_of",
     "stopped_by",
+    "together",
     "total_in",
     "trade",
     "usual_days",

@@ -1,9 +1,11 @@
 """Session limits taken from the past: high enough for nearly all healthy sessions, and what each would have stopped.
 
-A session is *healthy* when every run of it that says how it ended went well, and at least one does. The limit is a percentile of
-what healthy sessions cost, by nearest rank, rounded up to two digits. A percentile asks for sessions above it: P99 for a hundred
-healthy ones, P99.9 for a thousand; with fewer, P99 instead of P99.9, and from 30 on the dearest healthy one. Below 30 nothing
-is proposed.
+A session is *healthy* when every run of it that says how it ended went well, at least one does, and none lies within an episode
+of unusual spend that nobody called normal: else a week of retries would teach the limit that is to stop the next one.
+
+The limit is a percentile of what healthy sessions cost, by nearest rank, rounded up to two digits. A percentile asks for
+sessions above it: P99 for a hundred healthy ones, P99.9 for a thousand; with fewer, P99 instead of P99.9, and from 30 on the
+dearest healthy one. Below 30 nothing is proposed.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from runguard_core.finops._session_costs import percentile
+from runguard_core.finops.planning._health import Health, together
 from runguard_core.money import usd_text
 from runguard_core.replay import Played, Recording
 
@@ -22,12 +25,12 @@ _LEAST_HEALTHY = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastSession:
-    """A session of the past; nano-USD. `went_well` is None where no run of it says."""
+    """A session of the past; nano-USD."""
 
     feature: str
     session: str
     nanos: int
-    went_well: bool | None
+    health: Health
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +58,17 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """What a limit would have stopped, in sessions: all, those that went well, and what would not have been spent (nano-USD)."""
+    """What a limit would have stopped, in sessions.
+
+    Attributes:
+        session_count: all. healthy_count: of these; stood_out_count: that ended well and stood out. The rest did not go well,
+            or nothing says so.
+        saved_nanos: what would not have been spent, nano-USD. healthy_sessions: ids of the healthy ones.
+    """
 
     session_count: int = 0
     healthy_count: int = 0
+    stood_out_count: int = 0
     saved_nanos: int = 0
     healthy_sessions: tuple[str, ...] = ()
 
@@ -71,17 +81,19 @@ def recorded_nanos(recording: Recording) -> int | None:
     return sum(event.cost_nanos or 0 for event in paid)
 
 
-def past_sessions(recordings: Sequence[Recording], costs: Sequence[int], default: str) -> list[PastSession]:
+def past_sessions(
+    recordings: Sequence[Recording], costs: Sequence[int], health: Sequence[Health], default: str
+) -> list[PastSession]:
     """Recorded runs as sessions.
 
     Args:
-        recordings, costs: in the same order; nano-USD. default: the feature of runs that name none.
+        recordings, costs, health: in the same order; nano-USD. default: the feature of runs that name none.
     """
     found: dict[tuple[str, str], PastSession] = {}
-    for one, nanos in zip(recordings, costs, strict=True):
+    for one, nanos, its in zip(recordings, costs, health, strict=True):
         feature, session = one.who.get("feature") or default, one.session or one.run_id
-        before = found.get((feature, session), PastSession(feature=feature, session=session, nanos=0, went_well=None))
-        found[feature, session] = replace(before, nanos=before.nanos + nanos, went_well=_both(before.went_well, one.went_well))
+        before = found.get((feature, session), PastSession(feature=feature, session=session, nanos=0, health=Health.UNTOLD))
+        found[feature, session] = replace(before, nanos=before.nanos + nanos, health=together((before.health, its)))
     return list(found.values())
 
 
@@ -98,7 +110,7 @@ def proposals(sessions: Iterable[PastSession], share: Fraction) -> list[Proposal
 
 
 def _proposal(feature: str, sessions: Sequence[PastSession], share: Fraction) -> Proposal:
-    healthy = sorted(one.nanos for one in sessions if one.went_well and one.nanos > 0)
+    healthy = sorted(one.nanos for one in sessions if one.health is Health.WELL and one.nanos > 0)
     used = next((one for one in (share, Fraction(99, 100)) if one <= share and len(healthy) * (1 - one) >= 1), Fraction(1))
     top = percentile(healthy, float(used))
     if len(healthy) < _LEAST_HEALTHY or top is None:
@@ -119,25 +131,23 @@ def rounded_up(nanos: int) -> int:
     return -(-nanos // step) * step
 
 
-def stopped_by(recordings: Sequence[Recording], played: Sequence[Played], proposal: Proposal) -> Stopped:
-    """What a proposal's budget stopped, when the same recordings were played under it."""
-    rule, count, saved = f"budget {proposal.budget}", set[str](), 0
-    healthy: dict[str, bool | None] = {}
-    for recording, one in zip(recordings, played, strict=True):
+def stopped_by(
+    recordings: Sequence[Recording], played: Sequence[Played], health: Sequence[Health], proposal: Proposal
+) -> Stopped:
+    """What a proposal's budget stopped, when the same recordings were played under it; all in the same order."""
+    rule, hit, saved = f"budget {proposal.budget}", set[str](), 0
+    healths: dict[str, Health] = {}
+    for recording, one, its in zip(recordings, played, health, strict=True):
         session = recording.session or recording.run_id
-        healthy[session] = _both(healthy.get(session), one.went_well)
+        healths[session] = together((healths.get(session, Health.UNTOLD), its))
         if one.stop is not None and one.stop.rule == rule:
-            count.add(session)
+            hit.add(session)
             saved += one.saved.nanos
-    hit = tuple(sorted(session for session in count if healthy[session]))
-    return Stopped(session_count=len(count), healthy_count=len(hit), saved_nanos=saved, healthy_sessions=hit)
-
-
-def _both(one: bool | None, other: bool | None) -> bool | None:
-    """Whether runs of a session went well together: one that did not decides, one that does not say does not count."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one and other
+    well = tuple(sorted(session for session in hit if healths[session] is Health.WELL))
+    return Stopped(
+        session_count=len(hit), healthy_count=len(well), saved_nanos=saved, healthy_sessions=well,
+        stood_out_count=sum(healths[session] is Health.STOOD_OUT for session in hit),
+    )  # fmt: skip
 
 
 def proposal_toml(found: Sequence[tuple[Proposal, Stopped]], base: str | None, app: str) -> str:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runguard_core.anomalies import Episode, Gravity, Kind, Label
 from runguard_core.cli._plan_propose import propose
-from runguard_core.finops.planning import PastSession, past_sessions, proposals, recorded_nanos, rounded_up
-from runguard_core.guard import Guard
+from runguard_core.finops.planning import Health, PastSession, healths, past_sessions, proposals, recorded_nanos, rounded_up
+from runguard_core.guard import FiledEpisode, Guard
 from runguard_core.replay import RecordedEvent, Recording
 
+NOON = 1_790_000_000.0
 P99, P999 = Fraction(99, 100), Fraction(999, 1000)
 
 
-def past(costs: list[int], feature: str = "chat", went_well: bool | None = True) -> list[PastSession]:
+def past(costs: list[int], feature: str = "chat", health: Health = Health.WELL) -> list[PastSession]:
     """One session a cost."""
-    return [PastSession(feature=feature, session=f"s{n}", nanos=nanos, went_well=went_well) for n, nanos in enumerate(costs)]
+    return [PastSession(feature=feature, session=f"s{n}", nanos=nanos, health=health) for n, nanos in enumerate(costs)]
 
 
 def run(number: int, nanos: int, calls: int = 4, status: str = "completed", session: str | None = None) -> Recording:
@@ -54,7 +59,7 @@ def test_a_percentile_is_named_only_where_sessions_lie_above_it(count: int, shar
 
 def test_from_few_sessions_or_sick_ones_nothing_is_proposed() -> None:
     """29 healthy ones, any number that failed or do not say."""
-    sessions = past([5] * 29) + past([10**12] * 500, went_well=False) + past([10**12] * 500, went_well=None)
+    sessions = past([5] * 29) + past([10**12] * 500, health=Health.BADLY) + past([10**12] * 500, health=Health.UNTOLD)
     found = proposals(sessions, P99)[0]
     assert (found.limit_nanos, found.healthy_count, found.session_count) == (None, 29, 1029)
     assert "29 healthy sessions, at least 30" in found.rule
@@ -69,8 +74,35 @@ def test_a_session_is_all_its_runs_and_healthy_when_none_of_them_failed() -> Non
         run(3, 5, session="b"),
         run(4, 5, session="b", status="stopped"),
     ]
-    found = past_sessions(runs, [recorded_nanos(one) or 0 for one in runs], "app")
-    assert [(one.session, one.nanos, one.went_well) for one in found] == [("a", 40, True), ("b", 40, False)]
+    found = past_sessions(runs, [recorded_nanos(one) or 0 for one in runs], healths(runs, (), "app"), "app")
+    assert [(one.session, one.nanos, one.health) for one in found] == [("a", 40, Health.WELL), ("b", 40, Health.BADLY)]
+
+
+def episode(number: int, **more: object) -> FiledEpisode:
+    """An hour of unusual spend from midnight on."""
+    facts: dict[str, Any] = {
+        "id": f"an-{number}", "kind": Kind.SPEND_RATE, "gravity": Gravity.MAJOR, "feature": "chat", "started_at": NOON,
+        "opened_at": NOON, "seen_at": NOON, "ended_at": NOON + 3600, "expected_nanos": 1, "seen_nanos": 2, "impact_nanos": 1,
+    }  # fmt: skip
+    label = more.pop("label", None)
+    return FiledEpisode(Episode(**(facts | more)), label)  # type: ignore[arg-type]
+
+
+def test_what_stood_out_is_not_learned_from_unless_somebody_called_it_normal() -> None:
+    """By its session, or by its feature's hour; a drift says nothing against one session."""
+    at = [
+        replace(run(n, 5), events=(replace(run(n, 5).events[0], at=datetime.fromtimestamp(NOON + n * 3000, UTC)),))
+        for n in range(3)
+    ]
+    ok, odd = Health.WELL, Health.STOOD_OUT
+    assert healths(at, [], "app") == [ok, ok, ok]
+    assert healths(at, [episode(1)], "app") == [odd, odd, ok]
+    assert healths(at, [episode(1, label=Label.PLANNED)], "app") == [odd, odd, ok]
+    assert healths(at, [episode(1, label=Label.FALSE)], "app") == [ok, ok, ok]
+    assert healths(at, [episode(1, feature="search")], "app") == [ok, ok, ok]
+    assert healths(at, [episode(1, kind=Kind.SLOW_DRIFT)], "app") == [ok, ok, ok]
+    assert healths(at, [episode(1, kind=Kind.SESSION_SPIKE, session="s2")], "app") == [ok, ok, odd]
+    assert healths([run(1, 5, status="failed"), run(2, 5, status="")], [episode(1)], "app") == [Health.BADLY, Health.UNTOLD]
 
 
 def test_costs_are_read_where_each_call_has_its_charge_and_else_played() -> None:
@@ -91,7 +123,7 @@ def test_rounding_up_keeps_two_digits(nanos: int) -> None:
 def test_what_a_limit_would_have_stopped_is_played_healthy_ones_included() -> None:
     """A runaway of 400 calls is stopped, and one healthy session of a hundred: P99 lets 99 pass."""
     runs = [run(number, 1_000_000 + number) for number in range(99)] + [run(99, 50_000_000), run(100, 1_000_000, 400, "failed")]
-    [(found, stopped)] = propose(runs, Guard(app="shop", store="memory://").rules, P99)
+    [(found, stopped)] = propose(runs, (), Guard(app="shop", store="memory://").rules, P99)
     assert found.rule == "P99 of 100 healthy"
     assert found.limit_nanos == 4_100_000
     assert (stopped.session_count, stopped.healthy_count, stopped.healthy_sessions) == (2, 1, ("s99",))
