@@ -28,14 +28,14 @@ def print_forecasts(
         return
     last = coming[-1]
     columns = (
-        name("feature"), name("past"), name("growth"), figure(f"a {kind}"), figure(last.name), figure("80 % band", spare=1),
-        Column("outgrown", spare=2),
+        name("feature"), Column("past", spare=2), name("growth"), figure(f"a {kind}"), figure(last.name), figure("80 % band", spare=1),
+        Column("outgrown"),
     )  # fmt: skip
     cells = [cell for row in rows for cell in _cells(row, coming)]
     title = f"{windows[0].name} to {windows[-1].name} ({len(windows)} whole {kind}s) and {len(coming)} more"
     print_table(console, title, columns, cells)
     console.print(f"[dim]compound: the same per cent more each {kind}; linear: the same dollars more; * fits the past better[/]")
-    console.print(f"[dim]80 % band: of {last.name}, from the spread of the residuals; outgrown: the plan's budget is passed[/]")
+    console.print(f"[dim]80 % band: of {last.name}, from the spread of residuals; outgrown: the plan is passed, ?: by the band[/]")
 
 
 def _cells(row: Outlook, coming: Sequence[Window]) -> list[tuple[str, ...]]:
@@ -73,7 +73,7 @@ def _when(row: Outlook, kind: str, coming: Sequence[Window]) -> str:
     place, may = row.outgrown(kind), row.outgrown(kind, "high_nanos")
     if place is not None:
         return f"[red]{coming[place].name}[/]"
-    return "no" if may is None else f"[yellow]perhaps {coming[may].name}[/]"
+    return "no" if may is None else f"[yellow]{coming[may].name}?[/]"
 
 
 def _sparks(past: Sequence[int]) -> str:

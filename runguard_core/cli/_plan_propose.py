@@ -164,8 +164,8 @@ def _print(console: Console, found: Sequence[tuple[Proposal, Stopped]]) -> None:
         console.print("No past sessions: nothing to propose from.")
         return
     columns = (
-        name("feature"), figure("sessions"), figure("median", spare=2), figure("dearest", spare=1), figure("limit"),
-        Column("how", spare=3), figure("stops"), figure("stood out"), figure("healthy"), figure("saves"),
+        name("feature"), figure("sessions"), figure("median", spare=3), figure("dearest", spare=2), figure("limit"),
+        Column("how", spare=1), figure("stops"), figure("stood out"), figure("healthy"), figure("saves"),
     )  # fmt: skip
     cells = []
     for one, stopped in found:
