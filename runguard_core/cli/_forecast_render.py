@@ -28,14 +28,16 @@ def print_forecasts(
         return
     last = coming[-1]
     columns = (
-        name("feature"), Column("past", spare=2), name("growth"), figure(f"a {kind}"), figure(last.name), figure("80 % band", spare=1),
+        name("feature"), Column("past", spare=2), name("growth"), figure(f"a {kind}"), figure(last.name),
+        figure("80 % band", spare=1),
         Column("outgrown"),
     )  # fmt: skip
     cells = [cell for row in rows for cell in _cells(row, coming)]
     title = f"{windows[0].name} to {windows[-1].name} ({len(windows)} whole {kind}s) and {len(coming)} more"
     print_table(console, title, columns, cells)
     console.print(f"[dim]compound: the same per cent more each {kind}; linear: the same dollars more; * fits the past better[/]")
-    console.print(f"[dim]80 % band: of {last.name}, from the spread of residuals; outgrown: the plan is passed, ?: by the band[/]")
+    band = f"80 % band: of {last.name}, from the spread of residuals"
+    console.print(f"[dim]{band}; outgrown: the plan is passed, ?: by the band[/]")
 
 
 def _cells(row: Outlook, coming: Sequence[Window]) -> list[tuple[str, ...]]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +21,7 @@ from runguard_core.testing import make_traffic, write_traffic
 
 START = datetime(2026, 8, 3, tzinfo=UTC)  # a Monday
 DAYS = 77
+CASSETTES = Path(__file__).parents[2] / "cassettes" / "sessions" / "loops.jsonl"
 AT = "2026-10-15"
 POLICY = """
 app = "shop"
@@ -162,6 +166,22 @@ def test_importing_metrics_moves_the_limits_that_follow_them(fresh: Path, tmp_pa
     assert [(row["metric"], row["feature"], row["last_value"]) for row in listed] == [("revenue", "support-chat", "900")]
     bad = write(tmp_path, "date,metric,value\nsoon,revenue,1\n", "bad.csv")
     assert "row 2.date" in run("metrics", "import", bad, "--policy", fresh, code=2)
+
+
+def test_a_program_that_is_run_and_runs_that_are_replayed_meet_the_limits_in_force(fresh: Path, tmp_path: Path) -> None:
+    """3 % of ten cents: not the fallback of $50."""
+    policy = write(tmp_path, fresh.read_text().replace('where = { feature = "support-chat" }', ""))
+    last = (datetime.now(UTC).replace(day=1) - timedelta(days=1)).strftime("%Y-%m-01")
+    run(
+        "metrics", "import", write(tmp_path, f"date,metric,value,covers\n{last},revenue,0.1,month\n", "m.csv"), "--policy", policy
+    )
+    code = "from runguard_core.cli._guarding import guard_this_process as g; print(g().rules.budgets[2].limit)"
+    given = {"RUNGUARD_POLICY": str(policy), "RUNGUARD_RUN_ID": "r", "RUNGUARD_RUN_SESSION": "s"}
+    env = {**os.environ, **given, "RUNGUARD_RUN_REPORT": str(tmp_path / "report")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0.003 USD"
+    lines = run("replay", CASSETTES, "--policy", policy, "--json", "--only-stopped").splitlines()
+    assert "budget ratio" in {json.loads(line)["stop"]["rule"] for line in lines}
 
 
 def test_stale_metrics_are_named_with_their_age(fresh: Path, tmp_path: Path) -> None:

@@ -114,6 +114,14 @@ def test_a_file_may_be_imported_by_any_number_of_processes_and_again() -> None:
         assert total_in(read().series("revenue", None), CALENDAR.day(date(2026, 11, 1)), CALENDAR) == value
 
 
+def test_a_merged_ledger_says_the_same_in_any_order() -> None:
+    """The last revision holds, not what was written last."""
+    first = import_events(MetricBook(), [row("2026-11-01", 1), row("2026-11-02", 2)], "shop", "a.csv", NOW)
+    second = import_events(book_of(first), [row("2026-11-01", 5)], "shop", "b.csv", NOW)
+    assert book_of([*second, *first]) == book_of([*first, *second])
+    assert latest(book_of([*second, *first][:2]).series("revenue", None)) == (Fraction(5), date(2026, 11, 1))
+
+
 def test_the_sum_of_a_window_is_known_only_when_every_day_of_it_is() -> None:
     """A month is spread over its days, a narrower row holds against a wider one."""
     month = [row("2026-10-01", 310, covers=Covers.MONTH)]
@@ -141,6 +149,13 @@ def test_three_per_cent_of_last_months_revenue() -> None:
     found = follow("3 % of revenue", it)
     assert found.limit == parse_limit("1500 USD")
     assert found.how == "3 % of revenue 50,000 (2026-10) = 1,500.00 USD"
+
+
+def test_a_month_that_is_not_over_does_not_count_yet() -> None:
+    """A figure for all of November on the 25th is no whole month: October's holds, or the fallback."""
+    november = row("2026-11-01", 7, covers=Covers.MONTH)
+    assert follow("3 % of revenue", book(november)).is_fallback
+    assert follow("3 % of revenue", book(november, row("2026-10-01", 100, covers=Covers.MONTH))).limit == parse_limit("3 USD")
 
 
 def test_a_week_follows_the_last_whole_week_and_a_day_a_seventh_of_it() -> None:

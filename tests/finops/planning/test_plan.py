@@ -220,3 +220,15 @@ def test_a_planned_launch_takes_its_part_of_the_reserve_before_it_begins() -> No
         rows = month_rows(plan, spend, {}, BERLIN, month, now, extra_ahead([launch], spend, BERLIN, now, month.end))
         whole = 300 + {date(2026, 6, 8): 80}.get(day, extra)
         assert rows[0].expected_nanos == whole * USD
+
+
+def test_what_a_launch_spends_does_not_make_the_usual_dearer() -> None:
+    """Two of four days gone at three times $10: two days are left, at the usual of before."""
+    window = BERLIN.window("launch", date(2026, 6, 10), date(2026, 6, 14))
+    launch = Planned(feature=None, window=window, factor=3.0, reason="launch")
+    before, during = (
+        hourly(BERLIN, first, count, {9: dollars * USD})
+        for first, count, dollars in ((date(2026, 5, 4), 37, 10), (date(2026, 6, 10), 2, 30))
+    )
+    spend = Spend({**before.nanos, **during.nanos}, before.since, during.until)
+    assert extra_ahead([launch], spend, BERLIN, during.until, window.end) == {"chat": 40 * USD}
