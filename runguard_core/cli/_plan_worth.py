@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from fractions import Fraction
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from runguard_core.cli._planning import AtOption, Desk, planning
 from runguard_core.cli._tables import figure, name, print_table
 from runguard_core.cli._text import counted, shown
 from runguard_core.errors import PolicyError
-from runguard_core.finops import session_costs
+from runguard_core.finops import Window, session_costs
 from runguard_core.finops.planning import (
     CapImpact,
     WorthRow,
@@ -78,9 +78,16 @@ def plan_cap(
         show(as_json, document, lambda: _print_cap(out, found, nanos, share, int(worth), how))
 
 
+def _last_days(desk: Desk) -> Window:
+    """The last 30 whole local days."""
+    today = desk.calendar.date_of(desk.now)
+    return desk.calendar.window("", today - timedelta(days=_DAYS), today)
+
+
 def _sessions(desk: Desk, feature: str | None) -> list[tuple[str | None, int]]:
     """(user, nano-USD) of the sessions of the last 30 days; a session of several users counts under the first by name."""
-    where = CallFilter(app=desk.app, since=desk.now - timedelta(days=_DAYS), until=desk.now)
+    span = _last_days(desk)
+    where = CallFilter(app=desk.app, since=span.start, until=span.end)
     totals = desk.store.totals(("app", "feature", "conversation", "user"), where)
     found: dict[tuple[str, str], tuple[str | None, int]] = {}
     for (its_app, its_feature, session, user), total in totals.items():
@@ -162,9 +169,9 @@ def plan_worth(
     Example: [bold]runguard plan worth --metric retention[/]
     """
     with planning(store, app_name, policy, at) as desk:
-        since = desk.now - timedelta(days=_DAYS)
-        rows, name_ = _worth(desk, metric, since), desk.book.find(metric)
-        ratios = _cost_to_revenue(desk, {row.feature: row.nanos for row in rows}, since)
+        span = _last_days(desk)
+        rows, name_ = _worth(desk, metric, span), desk.book.find(metric)
+        ratios = _cost_to_revenue(desk, {row.feature: row.nanos for row in rows}, span)
         document = {
             "ledger": desk.store.url, "metric": name_, "days": _DAYS,
             "features": [worth_json(row) | {"cost_to_revenue_ratio": ratios.get(row.feature)} for row in rows],
@@ -172,18 +179,17 @@ def plan_worth(
         show(as_json, document, lambda: _print_worth(out, name_, rows, ratios))
 
 
-def _worth(desk: Desk, metric: str, since: datetime) -> list[WorthRow]:
-    sessions = sessions_by_feature(session_costs(desk.store, desk.app, since, desk.now))
+def _worth(desk: Desk, metric: str, span: Window) -> list[WorthRow]:
+    sessions = sessions_by_feature(session_costs(desk.store, desk.app, span.start, span.end))
     costs = {feature: (one.nanos, one.count) for feature, one in sorted(sessions.items())}
     name_ = desk.book.find(metric)
     known = {feature: latest([row for row in desk.book.series(name_, feature) if row.feature == feature]) for feature in costs}
     return worth_rows(costs, {feature: found[0] for feature, found in known.items() if found is not None})
 
 
-def _cost_to_revenue(desk: Desk, costs: dict[str, int], since: datetime) -> dict[str, float]:
+def _cost_to_revenue(desk: Desk, costs: dict[str, int], span: Window) -> dict[str, float]:
     """Cost over revenue of the same days, where every one of them is known and they brought something."""
-    days = desk.calendar.window("", desk.calendar.date_of(since), desk.calendar.date_of(desk.now - timedelta(microseconds=1)))
-    found: dict[str, Any] = {feature: total_in(desk.book.series("revenue", feature), days, desk.calendar) for feature in costs}
+    found: dict[str, Any] = {feature: total_in(desk.book.series("revenue", feature), span, desk.calendar) for feature in costs}
     return {
         feature: round(float(Fraction(costs[feature], NANOS_PER_USD) / revenue), 6)
         for feature, revenue in found.items()

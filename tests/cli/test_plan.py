@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -234,6 +235,23 @@ def test_a_cap_is_weighed_against_what_its_users_bring(policy: Path) -> None:
     assert Decimal(found["net_usd"]) == Decimal(found["saved_usd"]) - Decimal(found["lost_usd"])
     assert "--revenue-per-user" in run("plan", "cap", *given, "--limit", "0.30", code=2)
     assert "say either" in run("plan", "cap", "--loss", "1 %", code=2)
+
+
+def test_cost_stands_beside_use_and_revenue_of_the_same_days(policy: Path, ledger: Path, tmp_path: Path) -> None:
+    """Thirty whole days: cost over revenue where each of them is known, to the day; one missing day and there is no ratio."""
+    shutil.copy(ledger, tmp_path / "copy.db")
+    own = write(tmp_path, policy.read_text().replace(str(ledger), str(tmp_path / "copy.db")), "own.toml")
+    days = [datetime(2026, 10, 15, tzinfo=UTC).date() - timedelta(days=number) for number in range(30)]
+    rows = [f"{day},revenue,code-review,10" for day in days] + [f"{day},revenue,search,10" for day in days[:-1]]
+    rows += ["2026-10-14,active users,code-review,5", "2026-10-14,active users,search,500"]
+    run("metrics", "import", write(tmp_path, "\n".join(["date,metric,feature,value", *rows]), "m.csv"), "--policy", own)
+    found = {row["feature"]: row for row in document("plan", "worth", "--policy", own, "--at", AT)["features"]}
+    review = found["code-review"]
+    assert review["cost_to_revenue_ratio"] == pytest.approx(float(review["spent_usd"]) / 300, abs=1e-6)
+    assert found["search"]["cost_to_revenue_ratio"] is None
+    assert (review["verdict"], found["search"]["verdict"]) == ("cut or mend", "keep")
+    assert Decimal(review["usd_per_metric"]) == pytest.approx(Decimal(review["spent_usd"]) / 5, abs=Decimal("1e-9"))
+    assert "of revenue" in run("plan", "worth", "--policy", own, "--at", AT)
 
 
 def test_proposed_limits_are_a_policy_that_diff_compares_with_todays(policy: Path, tmp_path: Path) -> None:
