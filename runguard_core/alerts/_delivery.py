@@ -129,7 +129,7 @@ class Delivery:
         self._write([])
         known.begin(now)
         known.read(now)
-        queued = known.unqueued(now)
+        queued = known.unqueued(now, is_last=self._closes_at is not None)
         if queued:
             self._store.announce(queued)
             known.absorb(queued)

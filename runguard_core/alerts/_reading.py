@@ -99,16 +99,17 @@ class Correspondence:
         self._begun_at = found[0].at if found else None
         return bool(found)
 
-    def unqueued(self, now: datetime, *, whole: bool = False) -> list[Event]:
+    def unqueued(self, now: datetime, *, whole: bool = False, is_last: bool = False) -> list[Event]:
         """What is to be said and is not in the outbox yet, as the events that would put it there; [] where there is no news.
 
         Args:
             whole: judge the last two weeks now; else that is done when the process has lived for a while.
+            is_last: the process ends: judge what it has heard and leave the rest to the next one.
 
         Raises:
             StoreError: the ledger could not be read.
         """
-        since = self._judge_from(now, whole=whole)
+        since = self._heard_at if is_last else self._judge_from(now, whole=whole)
         if since is None or self._begun_at is None:
             return []
         heard_at, self._heard_at = self._heard_at, None

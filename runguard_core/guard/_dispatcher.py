@@ -40,6 +40,8 @@ class Dispatcher:
     def __init__(self, listeners: Sequence[Listener] = (), *, beat: Callable[[], None], beat_seconds: float) -> None:
         """Keep listeners and the heartbeat; nothing is started yet."""
         self._listeners: list[tuple[Listener, Collection[str] | None]] = [(listener, None) for listener in listeners]
+        #: What is heard at all, None: every kind. It only grows: who stops hearing leaves at most some events too many.
+        self._wanted: frozenset[str] | None = None if self._listeners else frozenset()
         self._beat, self._beat_seconds = beat, beat_seconds
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._at_end: list[Callable[[], object]] = []
@@ -51,6 +53,7 @@ class Dispatcher:
     def add(self, listener: Listener, kinds: Collection[str] | None = None) -> None:
         """Hear events from now on; None: of every kind. An event that nobody hears costs its call nothing."""
         self._listeners.append((listener, kinds))
+        self._wanted = None if kinds is None or self._wanted is None else self._wanted | frozenset(kinds)
 
     def remove(self, listener: Listener) -> None:
         """Stop hearing; unknown listeners are ignored."""
@@ -63,9 +66,10 @@ class Dispatcher:
         """Hand events over; returns at once."""
         if not self._listeners or not events:
             return
-        events = [event for event in events if any(kinds is None or event.kind in kinds for _, kinds in self._listeners)]
-        if not events:
-            return
+        if self._wanted is not None:
+            events = [event for event in events if event.kind in self._wanted]
+            if not events:
+                return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
