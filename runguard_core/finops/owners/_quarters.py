@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from runguard_core.finops._calendar import Calendar, Window
@@ -64,7 +64,10 @@ def read_spend(store: Store, app: str, calendar: Calendar, first: date, recent: 
 
     Args:
         recent: from here on by quarters of an hour and payer.
+        now: the quarter of an hour that it falls into is read as far as it has gone: a ledger that is cut inside of one has to
+            read that quarter's calls one by one, three times over.
     """
+    now = datetime.fromtimestamp(-(-now.timestamp() // QUARTER.total_seconds()) * QUARTER.total_seconds(), UTC)
     days = {}
     for window in calendar.window("", first, calendar.date_of(now) + timedelta(days=1)).days:
         day = calendar.day(window)
