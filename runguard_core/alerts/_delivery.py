@@ -24,7 +24,7 @@ from runguard_core.ledger import Event, Store
 _log = logging.getLogger("runguard")
 #: How often the ledger is asked what others wrote (a kill from a command line), where this process has nothing to say.
 IDLE_SECONDS = 15.0
-#: Looks are so far apart, and a hundred times as long as the last reading took: a storm of events is one look.
+#: Looks are so far apart, and a hundred times as long as the last reading kept this processor: a storm is one look.
 _APART_SECONDS, _REST_RATIO, _MAX_REST_SECONDS = 0.2, 100.0, 30.0
 DRAIN_SECONDS = 5.0
 #: With less than that left, a closing process begins no request: the next one has more time for it.
@@ -47,6 +47,7 @@ class Delivery:
         self._unwritten: list[Event] = []
         self._line = Line()
         self._closes_at: float | None = None
+        self._reading_seconds = 0.0
         self._prepare()
 
     def _prepare(self) -> None:
@@ -105,8 +106,6 @@ class Delivery:
             self._news.clear()
             self._closing.wait(max(began + rest - time.monotonic(), 0.0))
 
-    _reading_seconds = 0.0
-
     def _safely(self) -> float:
         """Look; what fails is said in the log and tried again later."""
         try:
@@ -123,7 +122,7 @@ class Delivery:
         Raises:
             StoreError: the ledger could not be read or written.
         """
-        now, known, began = self._clock.now(), self._known, time.monotonic()
+        now, known, began = self._clock.now(), self._known, time.thread_time()
         while self._heard:
             known.hear(self._heard.popleft())
         self._write([])
@@ -133,7 +132,7 @@ class Delivery:
         if queued:
             self._store.announce(queued)
             known.absorb(queued)
-        self._reading_seconds = time.monotonic() - began
+        self._reading_seconds = time.thread_time() - began
         self._send_due()
         most = IDLE_SECONDS if known.has_judged_whole else FIRST_SECONDS
         return next_look_seconds(known.messages.values(), self._alerting.channels, self._clock.now(), most)

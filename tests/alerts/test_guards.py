@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -152,6 +153,15 @@ def test_a_policy_without_alerts_starts_nothing(tmp_path: Path) -> None:
     file.write_text('app = "shop"\n')
     with load_policy(file).guard(store="memory://"):
         assert [thread for thread in threading.enumerate() if thread.name == "runguard-alerts"] == []
+
+
+def test_the_examples_of_the_page_are_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "finops" / "alerts.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        (tmp_path / "runguard.toml").write_text(block)
+        assert load_policy().alerting.channels["ops"].missing == "environment variable SLACK_WEBHOOK is not set"
 
 
 MISTAKES = {
