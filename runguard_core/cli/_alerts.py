@@ -134,8 +134,8 @@ def _print(rows: Sequence[Message], reasons: dict[str, str], now: datetime, zone
         out.print("Everything was delivered." if undelivered else "No alerts yet.")
         return
     columns = [
-        Column("message"), Column("queued", spare=3), name("what"), name("to", spare=1), Column("channel"),
-        figure("tries", spare=2), name("state"),
+        Column("message"), Column("queued", spare=2), name("what"), name("to (by channel)"), figure("tries", spare=1),
+        Column("state"),
     ]  # fmt: skip
     print_table(out, "Alerts, newest first", columns, [_cells(row, now, zone) for row in rows[:_SHOWN_ROWS]])
     if len(rows) > _SHOWN_ROWS:
@@ -152,10 +152,10 @@ def _cells(row: Message, now: datetime, zone: tzinfo) -> tuple[str, ...]:
     state = row.state(now)
     colour = _COLOURS.get(state, "red")
     due = row.due_at(now)
-    when = f", next try {due.astimezone(zone):%H:%M}" if due is not None and due > now else ""
+    said = f"next try {due.astimezone(zone):%H:%M}" if due is not None and due > now else state.value
     return (
-        row.id, f"{row.queued_at.astimezone(zone):%m-%d %H:%M}", shown(row.notice.title), shown(row.notice.to),
-        shown(row.channel), str(row.try_count), f"[{colour}]{state.value}[/]{when}",
+        row.id, f"{row.queued_at.astimezone(zone):%m-%d %H:%M}", shown(row.notice.title),
+        shown(f"{row.notice.to} ({row.channel})"), str(row.try_count), f"[{colour}]{said}[/]",
     )  # fmt: skip
 
 
