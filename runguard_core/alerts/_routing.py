@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from runguard_core.alerts._channels import Channel, name_of_url
-from runguard_core.finops.owners import Notice, Registry
+from runguard_core.alerts._channels import Channel, ChannelKind, name_of_url
+from runguard_core.finops.owners import Notice, Registry, Step
 from runguard_core.ledger import Store
 
 #: The channel of a notice that no channel is named for: it is listed, and nobody sends it.
@@ -56,10 +56,24 @@ class Alerting:
         return [notice for source in self.sources for notice in source.notices(store, app, since, now)]
 
     def channels_for(self, notice: Notice) -> tuple[str, ...]:
-        """The person's channels and those of the team, else the default ones; never none."""
+        """The person's channels and those of the team, else the default ones; never none.
+
+        A report is no incident: it goes past PagerDuty where there is any other way.
+        """
         team = self.registry.duty(notice.feature, notice.agent, notice.team).team
         its = self.registry.teams.get(team or "")
-        named = (
-            (*self.registry.contact(notice.to).channels, *(its.channels if its is not None else ())) or self.default or (NOWHERE,)
-        )
-        return tuple(dict.fromkeys(name_of_url(one) if "://" in one else one for one in named))
+        own = _names((*self.registry.contact(notice.to).channels, *(its.channels if its is not None else ())))
+        default = _names(self.default)
+        if notice.step is Step.REPORT:
+            found = self._without_pagers(own) or self._without_pagers(default)
+            if found:
+                return found
+        return own or default or (NOWHERE,)
+
+    def _without_pagers(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        pagers = {name for name, channel in self.channels.items() if channel.kind is ChannelKind.PAGERDUTY}
+        return tuple(name for name in names if name not in pagers)
+
+
+def _names(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name_of_url(one) if "://" in one else one for one in given))
