@@ -19,6 +19,8 @@ _WHOLE = timedelta(minutes=10)
 _AGAIN = timedelta(minutes=1)
 #: A program that is over sooner judges nothing but what it has heard itself.
 FIRST_SECONDS = 5.0
+#: So many of the latest events of others are looked at each time; those before them are judged with the next minute.
+_LATEST = 200
 _FIRST = timedelta(seconds=FIRST_SECONDS)
 
 
@@ -36,6 +38,7 @@ class Correspondence:
         self._judged_whole_at: datetime | None = None
         self._began_at: datetime | None = None
         self._heard_at: datetime | None = None
+        self._heard: set[str] = set()
 
     @property
     def has_judged_whole(self) -> bool:
@@ -66,13 +69,24 @@ class Correspondence:
             self._whole_at = now
         else:
             self.absorb(outbox)
+        if self._read_at is not None:
+            self._listen_around(self._read_at - _OVERLAP)
         self._read_at = now
+
+    def _listen_around(self, since: datetime) -> None:
+        """Hear what other processes have announced: a kill from a command line is news here, too."""
+        asked = EventFilter(app=self._app, kinds=self._alerting.kinds, since=since, limit=_LATEST)
+        found = {event.id: event for event in self._store.events(asked)}
+        for event in found.values():
+            self.hear(event)
+        self._heard &= found.keys()
 
     # -- what is to be said --------------------------------------------------------------------------------------
 
     def hear(self, event: Event) -> None:
         """An event of this process: all since then is to be judged."""
-        if event.kind in self._alerting.kinds:
+        if event.kind in self._alerting.kinds and event.id not in self._heard:
+            self._heard.add(event.id)
             self._heard_at = event.at if self._heard_at is None else min(self._heard_at, event.at)
 
     def begin(self, now: datetime) -> None:

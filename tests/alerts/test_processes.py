@@ -109,6 +109,27 @@ def test_a_process_killed_before_it_queued_what_it_had_announced(store: Store, s
     guard.close()
 
 
+def test_what_another_process_announces_is_told_at_the_next_look(store: Store, sink: Sink) -> None:
+    """A command line that kills delivers nothing itself."""
+    clock = Hands(now())
+    alerting = Alerting(
+        channels={"ops": a_channel(sink.url)}, default=("ops",), sources=(ladder_source(Registry(), Ladder(), CALENDAR),)
+    )  # fmt: skip
+    delivery = Delivery(store, "shop", alerting, clock)
+    delivery.look()
+    clock.move(6)
+    delivery.look()
+    elsewhere = Guard(app="shop", store=store)
+    elsewhere.kill("agent:planner", reason="runaway", by="ana")
+    clock.move(15)
+    delivery.look()
+    assert [body["title"] for body in sink.bodies] == ["unowned: agent planner was stopped: runaway"]
+    clock.move(15)
+    delivery.look()
+    assert len(sink.requests) == 1
+    elsewhere.close()
+
+
 def test_two_processes_deliver_each_message_once(store: Store, sink: Sink, start: Start) -> None:
     for number in range(25):
         queue(store, a_notice(f"an-{number}", at=now()), "ops")
