@@ -23,7 +23,7 @@ from runguard_core.export._token_classes import (
 )
 from runguard_core.ledger import CallRecord, Settlement, model_of
 from runguard_core.prices import PriceBook, Rates, RateTable
-from runguard_core.usage import Usage
+from runguard_core.usage import NO_USAGE, Usage
 
 
 class Basis(StrEnum):
@@ -183,14 +183,19 @@ def _found(book: PriceBook, name: str, call: CallRecord) -> Rates | None:
 def _prices(
     rates: Rates | None, listed: Rates | None, usage: Usage | None, cost: int
 ) -> tuple[PriceRow | None, RateTable | None]:
-    """The agreed table and the list's for the same tier and size of prompt; the agreed one where no list has the model."""
-    if rates is None or usage is None:
+    """The agreed table and the list's for the same tier and size of prompt; the agreed one where no list has the model.
+
+    A call without tokens has prices only where one by the request is what was charged.
+    """
+    if rates is None:
         return None, None
-    row = price_row(rates, usage, cost)
+    row = price_row(rates, usage or NO_USAGE, cost)
+    if usage is None and not (row.is_charged and cost):
+        return None, None
     if listed is None:
         return row, row.table
     its = listed.by_service_tier.get(row.tier or "", listed)
-    return row, its.table(usage.input_tokens)
+    return row, its.table((usage or NO_USAGE).input_tokens)
 
 
 def _lines(key: _Key, found: _Sum) -> Iterator[BillLine]:

@@ -143,7 +143,7 @@ def test_every_class_of_tokens_is_a_row_of_its_own(bill: list[dict[str, str]]) -
     assert (sonnet["cache_write_1h"]["ListUnitPrice"], sonnet["cache_write_5m"]["ListUnitPrice"]) == ("6.0", "3.75")
     pieces = of(bill, x_Model="house-painter")
     assert [(row["x_TokenClass"], row["ConsumedQuantity"], row["EffectiveCost"]) for row in pieces] == [
-        ("whole", "1.0", "0.04"), ("output", "5.0", "0.0"), ("request", "1.0", "0.04"),
+        ("output", "5.0", "0.0"), ("request", "2.0", "0.08"),
     ]  # fmt: skip
     assert "reasoning" in {row["x_TokenClass"] for row in of(bill, x_Model="o3")}
     assert {"input_audio", "cache_read_audio", "output_audio"} <= {
