@@ -16,7 +16,7 @@ WORKERS ?= auto
 PYTEST := -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-together $(FRAMEWORKS:%=test-%) test-lowest $(FRAMEWORKS:%=lowest-%) check bench explore simulate matrix clean
+.PHONY: help demo focus test test-together $(FRAMEWORKS:%=test-%) test-lowest $(FRAMEWORKS:%=lowest-%) check bench explore simulate matrix clean
 .NOTPARALLEL:
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -80,6 +80,20 @@ explore: $(DEV) ## look for new failing examples of the property tests (minutes)
 
 simulate: $(DEV) ## simulate SEEDS=500 worlds from START=0: processes, crashes, power cuts; SIMULATE=--bugs for the planted ones
 	@$(BIN)/python -m tests.simulator --seeds $(or $(SEEDS),500) --start $(or $(START),0) $(SIMULATE)
+
+# The official validator needs Python 3.12, numpy 1 and its own pyarrow: an environment of its own.
+FOCUS_PYTHON ?= $(shell for p in python3.12 python3.13 $$HOME/.pyenv/versions/3.1[23]*/bin/python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 12), (3, 13)})' 2>/dev/null && { echo "$$p"; break; }; done)
+
+.venv-focus/.installed:
+	@test -n "$(FOCUS_PYTHON)" || { echo "The FOCUS validator needs Python 3.12 or 3.13: none was found. Set FOCUS_PYTHON=/path/to/python." >&2; exit 1; }
+	@echo "== .venv-focus: the official FOCUS validator"
+	@$(FOCUS_PYTHON) -m venv .venv-focus
+	@.venv-focus/bin/python $(PIP) 'focus-validator==2.2.1' 'pyarrow<21'
+	@touch $@
+
+focus: $(DEV) .venv-focus/.installed ## check the FOCUS bill of a demo ledger with the official validator, offline
+	@$(BIN)/python -m tests.export.focus_validator .venv-focus
 
 matrix: ## run the tests on every supported interpreter that is there
 	@for v in 3.11 3.12 3.13; do \

@@ -12,6 +12,7 @@ import typer
 from runguard_core.calls import CallKind
 from runguard_core.cli._app import AppOption, JsonOption, PolicyOption, StoreOption, app, err, errors, ledger, say, show
 from runguard_core.cli._bars import told
+from runguard_core.cli._export_statements import STATEMENTS, ClosedStatements
 from runguard_core.cli._reading import since_of
 from runguard_core.cli._text import counted, json_text
 from runguard_core.errors import ExportError
@@ -45,6 +46,7 @@ TABLES: Mapping[str, tuple[Table, Callable[[Store, Span], Source]]] = {
     "tool-calls": (TOOL_CALLS, lambda store, span: LedgerCalls(store, CallKind.TOOL, span)),
     "sessions": (SESSIONS, LedgerSessions),
     "events": (EVENTS, LedgerEvents),
+    "statements": (STATEMENTS, ClosedStatements),
 }
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="A folder; files are laid out by day in it (UTC).")]
