@@ -13,7 +13,7 @@ EVENTS = Table(
     1,
     (
         Column("kind", _TEXT, "what happened: call_refused, run_tripped, anomaly_opened, budget_threshold, killed, ...", True),
-        Column("at", Kind.INSTANT, "when", True),
+        Column("happened_at", Kind.INSTANT, "when", True),
         Column("severity", _TEXT, "notice, warn or stop", True),
         Column("message", _TEXT, "one sentence for people", True),
         Column("app", _TEXT, "the program", True),
