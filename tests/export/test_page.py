@@ -25,12 +25,10 @@ def test_the_statements_of_the_page_give_what_the_ledger_says(tmp_path: Path, mo
         done = CliRunner().invoke(app, [*words.split(), "--store", store.url])
         assert done.exit_code == 0, done.output
     models = sum(call.cost_nanos for call in store.calls(CallFilter()) if call.kind is CallKind.MODEL)
-    answers = []
+    statements = [one for one in "".join(re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)).split(";") if one.strip()]
+    summed = [f"SELECT sum(usd) FROM ({one})" if "date_trunc" in one else one for one in statements]
     with duckdb.connect() as db:
-        for statement in "".join(re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)).split(";"):
-            if statement.strip():
-                answers.append(db.execute(statement).fetchall() if "date_trunc" not in statement else db.execute(
-                    f"SELECT sum(usd) FROM ({statement})").fetchall())  # fmt: skip
+        answers = [db.execute(one).fetchall() for one in summed]
     views, (weeks, turns, events, shares, bill) = answers[:3], answers[3:]
     assert len(views) == 3
     assert as_nanos(weeks[0][0]) == models
