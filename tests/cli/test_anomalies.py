@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 
 from runguard_core import events as ev
 from runguard_core import open_store
+from runguard_core.cli import _anomaly_life
 from runguard_core.cli._main import app
+from runguard_core.finops.owners import Case, acknowledged_event
+from runguard_core.ledger import Event
 from runguard_core.testing import FEATURES, Incident, IncidentKind, make_traffic, write_traffic
 
 DAYS = 30
@@ -102,6 +105,20 @@ def test_an_anomaly_is_taken_in_hand_and_resolved_with_its_cause(url: str) -> No
     assert max(len(line) for line in text.splitlines()) <= 100
     assert f"{loop}: a tool that retries" in text
     assert json.loads(run("anomaly", "list", "--state", "open", "--store", url, "--json"))["cases"] == []
+
+
+def test_of_two_who_act_at_once_the_second_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's act is filed between the look and the act."""
+    loop = next(one for one in episodes(url) if "-loop" in one["evidence"])["episode"]
+
+    def overtaken(case: Case, by: str, note: str, at: datetime) -> Event:
+        store = open_store(url)
+        store.announce([acknowledged_event(case, "ben", "", at)])
+        store.close()
+        return acknowledged_event(case, by, note, at)
+
+    monkeypatch.setattr(_anomaly_life, "acknowledged_event", overtaken)
+    assert "ben was first" in run("anomaly", "ack", loop, "--by", "ana", "--store", url, code=1)
 
 
 def test_the_two_groups_name_each_other() -> None:

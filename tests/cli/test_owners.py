@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from runguard_core import events as ev
 from runguard_core import open_store
-from runguard_core.attribution import Attribution
 from runguard_core.cli._main import app
+from runguard_core.ledger import CallFilter
 from runguard_core.testing import make_traffic, write_traffic
 
 POLICY = """
@@ -85,11 +85,14 @@ def test_json_says_the_same(place: tuple[str, str]) -> None:
     assert {row["agent"] for row in found["tokens"]} >= {"reviewer", "searcher"}
 
 
-def test_trips_name_owner_and_runbook(place: tuple[str, str]) -> None:
-    """Beside the latest stops."""
+def test_trips_and_incidents_name_owner_and_runbook(place: tuple[str, str]) -> None:
+    """Beside the latest stops; of an incident on standard error, because its file is for tickets and tests."""
     store = open_store(place[0])
-    who = Attribution(app="shop", feature="search", agent="searcher", run="r")
+    who = store.calls(CallFilter(app="shop", agent="searcher", limit=1))[0].attribution
     store.announce([ev.event(ev.RUN_TRIPPED, ev.STOP, "the same call 3 times", who, datetime.now(UTC), rule="repeat")])
     store.close()
-    assert "search, searcher: owner cleo@example.com, runbook https://example.com/search" in run(place, "trips")
+    said = "search, searcher: owner cleo@example.com, runbook https://example.com/search"
+    assert said in run(place, "trips")
+    done = CliRunner().invoke(app, ["incident", "--store", place[0], "--policy", place[1]])
+    assert (said in done.stderr, said in done.stdout, done.exit_code) == (True, False, 0)
     assert json.loads(run(place, "trips", "--json"))["answering"][0]["runbook"] == "https://example.com/search"

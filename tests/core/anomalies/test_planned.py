@@ -9,7 +9,8 @@ from .spending import DAY, HOUR, MONDAY, a_session, healthy, opened, play
 WEEKS = healthy(28)
 NOW = MONDAY + 28 * DAY
 LAUNCH = PlannedSpend("f", NOW, NOW + 7 * DAY, 4.0)
-RULES = WatchRules(planned=(LAUNCH,))
+RULES = WatchRules(planned=(LAUNCH,), min_impact_nanos=10**8)
+SMALL = WatchRules(min_impact_nanos=10**8)
 BUSY = [*WEEKS, *healthy(7, per_day=90, start=NOW, seed=8)]
 
 
@@ -38,11 +39,25 @@ def test_a_dear_session_of_a_planned_window_is_measured_by_the_factor() -> None:
         assert opened(play(calls))[0].episode.session == "dear"
 
 
-def test_the_week_after_is_judged_by_the_weeks_before() -> None:
-    """A planned week joins no baseline: the same traffic a week later stands out at once."""
-    again = [*BUSY, *healthy(7, start=NOW + 7 * DAY, seed=5), *healthy(1, per_day=90, start=NOW + 14 * DAY, seed=4)]
-    after = opened(play(again, RULES))
-    assert [NOW + 14 * DAY <= change.at_seconds < NOW + 15 * DAY for change in after] == [True]
+def test_what_is_spent_in_a_window_teaches_no_baseline() -> None:
+    """After four planned weeks of three times the traffic the hours, days and sessions before them are still the usual."""
+    rules = WatchRules(planned=(LAUNCH._replace(end_seconds=NOW + 28 * DAY, factor=10.0),))
+    busy = [*WEEKS, *healthy(28, per_day=90, usd=0.5, start=NOW, seed=8)]
+    after = NOW + 28 * DAY
+    day = opened(play([*busy, *healthy(1, per_day=60, start=after, seed=8)], rules))
+    assert [change.episode.kind for change in day] == [Kind.DAILY_THRESHOLD]
+    hour = [call for n in range(40) for call in a_session(after + 10 * HOUR + n * 80, 0.2, f"b{n}")]
+    assert [change.episode.kind for change in opened(play([*busy, *hour], rules))] == [Kind.SPEND_RATE]
+    dear = opened(play([*busy, *a_session(after + 12 * HOUR, 1.4, "dear", 8)], rules))
+    assert [change.episode.session for change in dear] == ["dear"]
+
+
+def test_a_long_session_of_a_planned_window_too() -> None:
+    """Usual at every turn that others have had, and five times as long: dear in all; or dear at its first turn."""
+    for usd, turns, kind in ((2.0, 40, Kind.SESSION_SPIKE), (0.4, 1, Kind.MID_SESSION)):
+        calls = [*WEEKS, *a_session(NOW + 12 * HOUR, usd, "long", turns)]
+        assert opened(play(calls, RULES)) == []
+        assert [change.episode.kind for change in opened(play(calls, SMALL))] == [kind]
 
 
 def test_of_several_windows_the_largest_factor_counts() -> None:

@@ -36,6 +36,8 @@ def test_a_ledger_gives_the_same_notices_however_often_and_in_what_steps_it_is_a
     steps = [asked(since + timedelta(hours=h), since + timedelta(hours=h + 12)) for h in range(0, 72, 12)]
     assert asked(since, now) == whole
     assert {one.id for one in whole} == {one.id for part in steps for one in part}
+    late = asked(began + timedelta(minutes=40), now)
+    assert "an-9" in {one.about for one in late}, "what was posted late is found by the next look"
     told = {(one.to, one.level, one.about) for one in whole}
     assert ("ben@example.com", "owner", "an-9") in told, "the owner is whom the calls name"
     assert ("ben@example.com", "owner", f"day-code-review-{began:%Y-%m-%d}") in told, "who stands in for a lead"
