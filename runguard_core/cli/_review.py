@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -12,7 +12,19 @@ from typing import Annotated, Any
 
 import typer
 
-from runguard_core.cli._app import AppOption, JsonOption, PolicyOption, StoreOption, app, err, ledger, out, write_file
+from runguard_core.cli._app import (
+    AppOption,
+    Exit,
+    JsonOption,
+    PolicyOption,
+    StoreOption,
+    app,
+    err,
+    fail,
+    ledger,
+    out,
+    write_file,
+)
 from runguard_core.cli._review_text import print_page
 from runguard_core.cli._text import json_text
 from runguard_core.errors import PolicyError
@@ -20,14 +32,25 @@ from runguard_core.finops import Window
 from runguard_core.finops.reviews import (
     Page,
     Practice,
+    WeeklyReview,
+    digest_document,
+    digest_page,
     html,
     markdown,
+    owners_of,
+    quarter_document,
+    quarter_page,
     read_material,
+    read_quarter,
+    read_sprint,
+    sprint_document,
+    sprint_page,
     weekly,
     weekly_document,
     weekly_page,
     with_agenda,
 )
+from runguard_core.ledger import Store
 from runguard_core.policy import Policy
 
 _HELP = "Reviews for a meeting: the week, the sprint, the quarter; a digest for each owner."
@@ -66,11 +89,88 @@ def weekly_command(
     Example: [bold]runguard review weekly --format html -o week.html[/]
     """
     with ledger(store, app_name, policy) as (opened, loaded):
-        window = window_of(loaded, "week", at)
-        with telling() as tell:
-            material = read_material(opened, app_name, loaded.calendar, window, dimensions_of(loaded), tell)
-            it = with_agenda(weekly(material, practice_of(loaded), app_name))
+        it = read_week(opened, loaded, app_name, at)
         write(weekly_page(it), {"ledger": opened.url, **weekly_document(it)}, Form.JSON if as_json else form, output)
+
+
+@review_app.command("sprint")
+def sprint_command(
+    at: AtOption = None,
+    form: FormOption = Form.TEXT,
+    output: OutputOption = None,
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    r"""Look back at a sprint: against the last one, what agents' sessions cost, causes, what was shipped; ten minutes.
+
+    Sprints begin where \[calendar] of the policy says (sprint_start, sprint_days).
+
+    Example: [bold]runguard review sprint --at 2026-11-16[/]
+    """
+    with ledger(store, app_name, policy) as (opened, loaded):
+        window = window_of(loaded, "sprint", at)
+        with telling():
+            it = read_sprint(opened, app_name, loaded.calendar, window, practice_of(loaded))
+        write(sprint_page(it), {"ledger": opened.url, **sprint_document(it)}, Form.JSON if as_json else form, output)
+
+
+@review_app.command("quarter")
+def quarter_command(
+    at: AtOption = None,
+    form: FormOption = Form.TEXT,
+    output: OutputOption = None,
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold a quarter against its budgets: cost per session by month, planned features, which budgets to change.
+
+    Example: [bold]runguard review quarter --format markdown[/]
+    """
+    with ledger(store, app_name, policy) as (opened, loaded):
+        window = window_of(loaded, "quarter", at)
+        with telling():
+            it = read_quarter(opened, app_name, loaded.calendar, window, practice_of(loaded), datetime.now(UTC))
+        write(quarter_page(it), {"ledger": opened.url, **quarter_document(it)}, Form.JSON if as_json else form, output)
+
+
+@review_app.command("digest")
+def digest_command(
+    owner: Annotated[
+        str | None, typer.Option("--owner", help="Whose: a contact's key or an address; default: everybody's.")
+    ] = None,
+    at: AtOption = None,
+    form: FormOption = Form.TEXT,
+    output: OutputOption = None,
+    store: StoreOption = None,
+    app_name: AppOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell an owner of a feature how its week went, on one screen.
+
+    Example: [bold]runguard review digest --owner ana@example.com[/]
+    """
+    with ledger(store, app_name, policy) as (opened, loaded):
+        it = read_week(opened, loaded, app_name, at)
+        owners = owners_of(it) if owner is None else (owner,)
+        if owner is not None and owner not in owners_of(it):
+            known = ", ".join(owners_of(it)) or "nobody"
+            raise fail(f"{owner} answers for no feature of week {it.week.name}; owners there: {known}", Exit.FOUND_WRONG)
+        pages = [digest_page(it, one, loaded.registry.contact(one).title) for one in owners]
+        document = {"ledger": opened.url, "digests": [digest_document(it, one) for one in owners]}
+        write(pages, document, Form.JSON if as_json else form, output)
+
+
+def read_week(opened: Store, loaded: Policy, app_name: str | None, at: str | None) -> WeeklyReview:
+    """The weekly review of a ledger, with its agenda."""
+    window = window_of(loaded, "week", at)
+    with telling() as tell:
+        material = read_material(opened, app_name, loaded.calendar, window, dimensions_of(loaded), tell)
+        return with_agenda(weekly(material, practice_of(loaded), app_name))
 
 
 def window_of(loaded: Policy, kind: str, at: str | None) -> Window:
@@ -104,27 +204,28 @@ def practice_of(loaded: Policy) -> Practice:
     return Practice(registry=loaded.registry, budgets=rules.budgets, prices=rules.prices, zone=rules.zone)
 
 
-def write(page: Page, document: dict[str, Any], form: Form, output: Path | None) -> None:
+def write(pages: Page | Sequence[Page], document: dict[str, Any], form: Form, output: Path | None) -> None:
     """Print a review, or write it to a file."""
+    some = [pages] if isinstance(pages, Page) else list(pages)
     if form is Form.TEXT and output is None:
-        print_page(out, page)
+        for number, page in enumerate(some):
+            out.print("\n" if number else "", end="")
+            print_page(out, page)
         return
-    text = as_text(page, document, form)
+    text = as_text(some, document, form)
     if output is not None:
         write_file(output, text)
     else:
         sys.stdout.write(text)
 
 
-def as_text(page: Page, document: dict[str, Any], form: Form) -> str:
+def as_text(pages: Sequence[Page], document: dict[str, Any], form: Form) -> str:
     """A review in one of its forms; text without colour at 100 columns."""
-    if form is Form.HTML:
-        return html(page)
-    if form is Form.MARKDOWN:
-        return markdown(page)
     if form is Form.JSON:
         return json_text(document) + "\n"
-    return plain_text(page)
+    if form is Form.HTML:
+        return html(*pages)
+    return "\n".join(map(markdown if form is Form.MARKDOWN else plain_text, pages))
 
 
 def plain_text(page: Page) -> str:

@@ -2,6 +2,8 @@
 
 from runguard_core.finops.reviews._avoided import RULE as AVOIDED_RULE
 from runguard_core.finops.reviews._avoided import Avoided, avoided
+from runguard_core.finops.reviews._costs import Costs, costs_by
+from runguard_core.finops.reviews._digest import digest_document, digest_page, owners_of
 from runguard_core.finops.reviews._episodes import Anomaly, Case
 from runguard_core.finops.reviews._html import html
 from runguard_core.finops.reviews._limits import Allowed, allowed, scaled
@@ -11,6 +13,10 @@ from runguard_core.finops.reviews._opportunities import SEEKERS, opportunities
 from runguard_core.finops.reviews._opportunity import Opportunity, OpportunityKind, Sample
 from runguard_core.finops.reviews._page import Cell, Column, Grid, Page, Point, Points
 from runguard_core.finops.reviews._pictures import blocks_of
+from runguard_core.finops.reviews._quarter import FeatureQuarter, PlannedFeature, QuarterReview, read_quarter
+from runguard_core.finops.reviews._quarter_page import quarter_document, quarter_page
+from runguard_core.finops.reviews._sprint import Compared, SprintReview, read_sprint
+from runguard_core.finops.reviews._sprint_page import sprint_document, sprint_page
 from runguard_core.finops.reviews._verdict import RULE as VERDICT_RULE
 from runguard_core.finops.reviews._verdict import Direction, Verdict, direction, middle, rising_weeks, verdict
 from runguard_core.finops.reviews._weekly import FeatureWeek, Practice, WeeklyReview, weekly
@@ -27,7 +33,10 @@ __all__ = [
     "Case",
     "Cell",
     "Column",
+    "Compared",
+    "Costs",
     "Direction",
+    "FeatureQuarter",
     "FeatureWeek",
     "Grid",
     "Material",
@@ -35,24 +44,37 @@ __all__ = [
     "OpportunityKind",
     "Page",
     "Payer",
+    "PlannedFeature",
     "Point",
     "Points",
     "Practice",
+    "QuarterReview",
     "Sample",
+    "SprintReview",
     "Verdict",
     "WeeklyReview",
     "allowed",
     "any_anomaly",
     "avoided",
     "blocks_of",
+    "costs_by",
+    "digest_document",
+    "digest_page",
     "direction",
     "html",
     "markdown",
     "middle",
     "opportunities",
+    "owners_of",
+    "quarter_document",
+    "quarter_page",
     "read_material",
+    "read_quarter",
+    "read_sprint",
     "rising_weeks",
     "scaled",
+    "sprint_document",
+    "sprint_page",
     "verdict",
     "weekly",
     "weekly_document",

@@ -6,10 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 
-from runguard_core.anomalies import Episode
+from runguard_core.anomalies import Episode, Kind
 from runguard_core.finops._calendar import Window
+from runguard_core.finops.reviews._page import Point
+from runguard_core.finops.reviews._words import day_month, short_name
 from runguard_core.guard import FiledEpisode, filed_episodes
 from runguard_core.ledger import Event
+from runguard_core.money import brief_usd
+
+_KINDS = {
+    Kind.SESSION_SPIKE: "a session", Kind.MID_SESSION: "a session under way", Kind.SPEND_RATE: "an hour",
+    Kind.DAILY_THRESHOLD: "a day", Kind.SLOW_DRIFT: "a drift", Kind.METER_GAP: "a gap in the meter",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,21 @@ def opened_in(anomalies: Iterable[Anomaly], window: Window) -> tuple[Anomaly, ..
 def left_over(anomalies: Iterable[Anomaly], window: Window) -> tuple[Anomaly, ...]:
     """Those from before a window that nobody has settled."""
     return tuple(one for one in anomalies if one.opened_at < window.start and not one.is_settled)
+
+
+def by_impact(one: Anomaly) -> tuple[int, str]:
+    """The dearest first."""
+    return -one.episode.impact_nanos, one.episode.id
+
+
+def cause_point(one: Anomaly, owner: str | None = None) -> Point:
+    """An anomaly in a list: what it cost, its state, when and what it was, why, and who answers for it."""
+    episode = one.episode
+    kind = "several sessions" if episode.kind is Kind.SESSION_SPIKE and not episode.session else _KINDS[episode.kind]
+    head = f"{episode.feature}: {kind}, {brief_usd(episode.impact_nanos)} ({one.state})"
+    cause = f"Cause: {one.cause}{f' ({one.by})' if one.by else ''}." if one.cause else "Cause not known yet."
+    ends = f"{episode.id}, {short_name(owner)}" if owner else episode.id
+    return Point(head, f"{day_month(one.day)}: {episode.evidence}. {cause} {ends}", "" if one.is_settled else "bad")
 
 
 def _anomaly(filed: FiledEpisode, case: Case, zone: tzinfo) -> Anomaly:

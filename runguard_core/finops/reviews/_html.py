@@ -44,23 +44,29 @@ svg { vertical-align: middle; }
 .line .then { fill: var(--soft); opacity: .45; } .line .now { fill: var(--mark); }
 .bar { display: block; margin: .2rem 0 0 auto; } .room { fill: var(--rule); } .used { fill: var(--mark); }
 .used.warn { fill: var(--warn); } .used.bad { fill: var(--bad); }
-@media print { body { padding: 0; max-width: none; } li, tr { break-inside: avoid; } }
+hr { border: 0; border-top: 2px solid var(--rule); margin: 3rem 0; }
+@media print { hr { visibility: hidden; break-after: page; }
+  body { padding: 0; max-width: none; } li, tr { break-inside: avoid; } }
 """
 
 
-def html(page: Page) -> str:
-    """The whole document."""
-    title = escape(page.title)
-    lead = "".join(f'<li class="{point.tone}">{_said(point.head)}</li>' for point in page.lead)
-    rules = "".join(f"<li>{_said(rule)}</li>" for rule in page.rules)
-    below = f'<h2>How this is worked out</h2><ul class="rules">{rules}</ul>' if rules else ""
+def html(*pages: Page) -> str:
+    """The whole document, of one page or several."""
+    title = escape(pages[0].title if pages else "LLM spend")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n"
-        f'<ul class="lead">{lead}</ul>\n{"".join(map(_block, page.blocks))}{below}\n</body></html>\n'
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>{'<hr>'.join(map(_page, pages))}\n</body></html>\n"
     )
+
+
+def _page(page: Page) -> str:
+    lead = "".join(f'<li class="{point.tone}">{_said(point.head)}</li>' for point in page.lead)
+    rules = "".join(f"<li>{_said(rule)}</li>" for rule in page.rules)
+    below = f'<h2>How this is worked out</h2><ul class="rules">{rules}</ul>' if rules else ""
+    blocks = "".join(map(_block, page.blocks))
+    return f'<h1>{escape(page.title)}</h1>\n<ul class="lead">{lead}</ul>\n{blocks}{below}'
 
 
 def _block(block: Block) -> str:

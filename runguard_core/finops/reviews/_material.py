@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from heapq import nlargest
 
 from runguard_core.attribution import UNATTRIBUTED
@@ -102,7 +102,7 @@ def read_material(
     say("dearest sessions")
     read = reader(store, week, spend[-1].values())
     return Material(
-        weeks=weeks, spend=spend, sessions=sessions, usual=usual, payers=_payers(store, app, week), events=events,
+        weeks=weeks, spend=spend, sessions=sessions, usual=usual, payers=payers_of(store, app, week), events=events,
         carried={name: _carried(store, app, week, name) for name in dimensions},
         models=_by_model(store, CallFilter(app=app, since=week.start, until=week.end)), usual_models=_by_model(store, before),
         stopped=_stopped(read, events),
@@ -165,7 +165,7 @@ def _by_model(store: Store, where: CallFilter) -> dict[tuple[str, str, str], Tot
     return found
 
 
-def _payers(store: Store, app: str | None, week: Window) -> dict[str, Payer]:
+def payers_of(store: Store, app: str | None, week: Window) -> dict[str, Payer]:
     found = store.totals(("app", "feature", "team", "owner", "agent"), CallFilter(app=app, since=week.start, until=week.end))
     payers: dict[str, tuple[int, Payer]] = {}
     for (its_app, feature, team, owner, agent), total in sorted(found.items(), key=_as_text):
@@ -186,7 +186,12 @@ def _carried(store: Store, app: str | None, week: Window, dimension: str) -> int
 
 def _events(store: Store, app: str | None, week: Window) -> tuple[Event, ...]:
     stops = store.events(EventFilter(app=app, kinds=STOPS, since=week.start, until=week.end))
-    return (*stops, *store.events(EventFilter(app=app, kinds=EPISODES, since=week.start - _EPISODES_REACH)))
+    return (*stops, *episode_events(store, app, week.start - _EPISODES_REACH))
+
+
+def episode_events(store: Store, app: str | None, since: datetime) -> tuple[Event, ...]:
+    """What is said of episodes since then, up to now: a case may have been settled after its week."""
+    return store.events(EventFilter(app=app, kinds=EPISODES, since=since))
 
 
 def _stopped(read: Read, events: Iterable[Event]) -> dict[tuple[str, str], tuple[CallRecord, ...]]:

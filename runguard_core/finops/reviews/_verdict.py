@@ -15,10 +15,13 @@ LEAST_SESSIONS = 10
 FLAGGED_WEEKS = 3
 #: A direction is a change of the median by at least so much, and beyond what chance does to it.
 LEAST_CHANGE_RATIO = 0.10
+#: Half the width of an interval of 84 % in ranks, by the root of the number: two such intervals that do not touch are a test at
+#: 5 % (Goldstein and Healy, 1995).
+_REACH = 1.405 / 2
 RULE = (
     "degrading: the median cost per session is up, or there are more anomalies than the week before; improving: it is down "
-    "without more anomalies, or level with fewer; up and down are at least 10 % and beyond the 95 % intervals of both medians "
-    "(the week's, and that of the four weeks before)"
+    "without more anomalies, or level with fewer; up and down: by at least 10 % and beyond the 84 % intervals of both medians "
+    "(a test at 5 %), the week's and that of the four weeks before"
 )
 
 
@@ -41,7 +44,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Middle:
-    """The median of some costs, and between what it lies with 95 % confidence; nano-USD."""
+    """The median of some costs, and between what it lies with 84 % confidence; nano-USD."""
 
     nanos: int
     least_nanos: int
@@ -58,7 +61,7 @@ def middle(ordered: Sequence[int]) -> Middle | None:
     found = percentile(ordered, 0.5)
     if found is None or count < LEAST_SESSIONS:
         return None
-    reach = 0.98 * math.sqrt(count)
+    reach = _REACH * math.sqrt(count)
     least, most = max(math.floor(count / 2 - reach), 0), min(math.ceil(count / 2 + reach), count - 1)
     return Middle(found, ordered[least], ordered[most])
 

@@ -20,7 +20,7 @@ def weekly_document(it: WeeklyReview) -> dict[str, Any]:
         "nanos_by_week": list(map(str, it.spend)), "call_count": it.total.call_count, "tool_count": it.total.tool_count,
         "estimated_nanos": str(it.total.estimated_nanos), "assumed_nanos": str(it.total.assumed_nanos),
         "unpriced_count": it.total.unpriced_count, "budget": allowed_document(it.allowed),
-        "features": [_feature(row) for row in it.features],
+        "features": [feature_document(row) for row in it.features],
         "anomalies": [anomaly_document(one) for one in it.anomalies],
         "unsettled_before": [anomaly_document(one) for one in it.left_over],
         "coverage_ratio": dict(it.coverage), "actions": list(it.actions), "wins": list(it.wins),
@@ -51,7 +51,8 @@ def nanos_text(nanos: int | None) -> str | None:
     return None if nanos is None else str(nanos)
 
 
-def _feature(row: FeatureWeek) -> dict[str, Any]:
+def feature_document(row: FeatureWeek) -> dict[str, Any]:
+    """One row."""
     return {
         "feature": row.feature, "owner": row.owner, "team": row.team, "nanos": str(row.nanos),
         "nanos_before": str(row.nanos_before), "nanos_by_week": list(map(str, row.spend)),

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runguard_core.anomalies import Kind
 from runguard_core.finops.reviews._agenda import agenda
 from runguard_core.finops.reviews._avoided import RULE as AVOIDED_RULE
-from runguard_core.finops.reviews._episodes import Anomaly
+from runguard_core.finops.reviews._episodes import Anomaly, by_impact, cause_point
 from runguard_core.finops.reviews._page import Cell, Column, Grid, Page, Point, Points, Tone
 from runguard_core.finops.reviews._verdict import FLAGGED_WEEKS, Direction, Verdict
 from runguard_core.finops.reviews._verdict import RULE as VERDICT_RULE
 from runguard_core.finops.reviews._weekly import FeatureWeek, WeeklyReview
-from runguard_core.finops.reviews._words import change_cell, counted, day_month, joined, short_name, used_cell
+from runguard_core.finops.reviews._words import change_cell, counted, day_month, joined, short_name, used_cell, used_sentence
 from runguard_core.money import brief_usd
 
 MINUTES = 15
 _MOST_OLDER = 3
 _TONES: dict[Verdict, Tone] = {Verdict.NORMAL: "", Verdict.IMPROVING: "good", Verdict.DEGRADING: "bad"}
-_KINDS = {
-    Kind.SESSION_SPIKE: "a session", Kind.MID_SESSION: "a session under way", Kind.SPEND_RATE: "an hour",
-    Kind.DAILY_THRESHOLD: "a day", Kind.SLOW_DRIFT: "a drift", Kind.METER_GAP: "a gap in the meter",
-}  # fmt: skip
 _ARROWS = {Direction.UP: "▲", Direction.DOWN: "▼", Direction.LEVEL: "", Direction.UNKNOWN: ""}
 SPEND_RULE = (
     "spend: every paid call admitted in the week (the policy's time zone), in its feature, or its app where it names none; a "
@@ -55,8 +50,8 @@ def weekly_page(it: WeeklyReview) -> Page:
     lead = [Point(_spend_sentence(it)), Point(any_anomaly(it), tone="warn" if it.anomalies else "good")]
     lead += [Point(text) for text in (_stopped_sentence(it), _coverage_sentence(it)) if text]
     blocks = (
-        _features(it),
-        _anomalies(it),
+        feature_grid(it.features, _sum_row(it)),
+        anomalies_points(it.anomalies, it.left_over, it),
         _opportunities(it),
         *((Points("Actions", tuple(map(Point, it.actions))),) if it.actions else ()),
         *((Points("Wins", tuple(Point(win, tone="good") for win in it.wins)),) if it.wins else ()),
@@ -89,13 +84,7 @@ def _spend_sentence(it: WeeklyReview) -> str:
     unsure = it.total.estimated_nanos + it.total.assumed_nanos
     band = f"; {brief_usd(unsure)} of it estimated" if unsure else ""
     unpriced = f"; {counted(it.total.unpriced_count, 'call')} without a price" if it.total.unpriced_count else ""
-    return f"{brief_usd(it.nanos)} for {calls}{than}{_used_sentence(it)}{band}{unpriced}."
-
-
-def _used_sentence(it: WeeklyReview) -> str:
-    if it.allowed is None or not it.allowed.nanos:
-        return ""
-    return f"; {it.nanos / it.allowed.nanos:.0%} of {brief_usd(it.allowed.nanos)} ({it.allowed.name})"
+    return f"{brief_usd(it.nanos)} for {calls}{than}{used_sentence(it.nanos, it.allowed)}{band}{unpriced}."
 
 
 def _worse_sentence(worse: list[str]) -> str:
@@ -143,17 +132,17 @@ def _is_over(row: FeatureWeek) -> bool:
     return row.allowed is not None and row.nanos > row.allowed.nanos
 
 
-def _features(it: WeeklyReview) -> Grid:
+def feature_grid(features: Sequence[FeatureWeek], total: tuple[Cell, ...] | None) -> Grid:
+    """One row a feature, and their sum where there is one."""
     columns = (
         Column("feature", folds=True), Column("spend", is_figure=True), Column("change", is_figure=True),
         Column("8 weeks", spare=2), Column("median", is_figure=True), Column("P95", is_figure=True),
         Column("anom.", is_figure=True), Column("stopped", is_figure=True, spare=1), Column("budget", is_figure=True),
         Column("verdict"),
     )  # fmt: skip
-    rows = [_row(row) for row in it.features]
-    rows.append(_sum_row(it))
-    note = "median, P95: cost per session" + ("; ↑n: rising for n weeks" if any(_rises(row) for row in it.features) else "")
-    return Grid("Features", columns, tuple(rows), has_total=True, note=f"{note}; budget: share of the week's")
+    rows = [_row(row) for row in features] + ([total] if total is not None else [])
+    note = "median, P95: cost per session" + ("; ↑n: rising for n weeks" if any(_rises(row) for row in features) else "")
+    return Grid("Features", columns, tuple(rows), has_total=total is not None, note=f"{note}; budget: share of the week's")
 
 
 def _rises(row: FeatureWeek) -> bool:
@@ -193,47 +182,37 @@ def _sum_row(it: WeeklyReview) -> tuple[Cell, ...]:
     )  # fmt: skip
 
 
-def _anomalies(it: WeeklyReview) -> Points:
-    points = [_anomaly_point(one, it) for one in sorted(it.anomalies, key=_by_impact)]
-    if it.left_over:
-        points.append(_older_point(it.left_over))
+def anomalies_points(anomalies: Sequence[Anomaly], older: Sequence[Anomaly], it: WeeklyReview) -> Points:
+    """Anomalies of the week, the dearest first; what is older and not settled in one line."""
+    owners = {row.feature: row.owner for row in it.features}
+    points = [cause_point(one, owners.get(one.episode.feature)) for one in sorted(anomalies, key=by_impact)]
+    if older:
+        points.append(_older_point(older))
     return Points("Anomalies of the week", tuple(points), "None was announced.")
-
-
-def _by_impact(one: Anomaly) -> tuple[int, str]:
-    return -one.episode.impact_nanos, one.episode.id
 
 
 def _older_point(older: Sequence[Anomaly]) -> Point:
     """All that are older, in one line: they were on earlier pages one by one."""
-    dearest = sorted(older, key=_by_impact)[:_MOST_OLDER]
+    dearest = sorted(older, key=by_impact)[:_MOST_OLDER]
     nanos = sum(one.episode.impact_nanos for one in older)
     named = "; ".join(f"{one.episode.id} {one.episode.feature} {brief_usd(one.episode.impact_nanos)}" for one in dearest)
     since = f"since {day_month(older[0].day)}"
     return Point(f"{counted(len(older), 'older one')} without a cause {since}, {brief_usd(nanos)}", f"Dearest: {named}", "warn")
 
 
-def _anomaly_point(one: Anomaly, it: WeeklyReview) -> Point:
-    episode = one.episode
-    owner = next((row.owner for row in it.features if row.feature == episode.feature), None)
-    head = f"{episode.feature}: {_KINDS.get(episode.kind, episode.kind.value)}, {brief_usd(episode.impact_nanos)} ({one.state})"
-    cause = f" Cause: {one.cause}{f' ({one.by})' if one.by else ''}." if one.cause else " Cause not known yet."
-    begun = f"{day_month(one.day)}: "
-    return Point(
-        head, f"{begun}{episode.evidence}.{cause} {episode.id}, {short_name(owner)}", "" if one.is_settled else "bad"
-    )  # fmt: skip
-
-
 def _opportunities(it: WeeklyReview) -> Points:
-    points = [
-        Point(
-            f"{row.feature}: {row.opportunity.kind.value}, {brief_usd(row.opportunity.nanos)} a week ({short_name(row.owner)})",
-            f"{row.opportunity.sentence}. Check: {row.opportunity.check}. {_seen(row)}",
-        )
-        for row in sorted(it.features, key=lambda row: (-(row.opportunity.nanos if row.opportunity else 0), row.feature))
-        if row.opportunity is not None
-    ]  # fmt: skip
-    return Points("One opportunity a feature", tuple(points), "None is worth a word.")
+    rows = [row for row in it.features if row.opportunity is not None]
+    rows.sort(key=lambda row: (-(row.opportunity.nanos if row.opportunity else 0), row.feature))
+    return Points("One opportunity a feature", tuple(map(opportunity_point, rows)), "None is worth a word.")
+
+
+def opportunity_point(row: FeatureWeek) -> Point:
+    """A feature's dearest opportunity, with its owner."""
+    one = row.opportunity
+    if one is None:
+        return Point(f"{row.feature}: none worth a word")
+    head = f"{row.feature}: {one.kind.value}, {brief_usd(one.nanos)} a week ({short_name(row.owner)})"
+    return Point(head, f"{one.sentence}. Check: {one.check}. {_seen(row)}")
 
 
 def _seen(row: FeatureWeek) -> str:

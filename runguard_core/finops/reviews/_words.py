@@ -7,6 +7,7 @@ from datetime import date
 
 from runguard_core.finops.reviews._limits import Allowed
 from runguard_core.finops.reviews._page import Cell, Tone
+from runguard_core.money import brief_usd
 
 #: A change within this share of the value before is not coloured.
 _LEVEL_RATIO = 0.10
@@ -27,6 +28,11 @@ def used_cell(nanos: int, of: Allowed | None) -> Cell:
         return Cell("-", "quiet")
     share = nanos / of.nanos
     return Cell(f"{share:.0%}", "bad" if share > 1 else "warn" if share > 0.85 else "", share=share, note=of.name)
+
+
+def used_sentence(nanos: int, of: Allowed | None) -> str:
+    """The same as the end of a sentence; "" where nothing is allowed."""
+    return f"; {nanos / of.nanos:.0%} of {brief_usd(of.nanos)} ({of.name})" if of is not None and of.nanos else ""
 
 
 def counted(count: int, thing: str, things: str = "") -> str:

@@ -1,0 +1,91 @@
+"""The sprint retrospective: this sprint against the last, what each agent's sessions cost, causes, and what was shipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from runguard_core.attribution import UNATTRIBUTED
+from runguard_core.finops._calendar import Calendar, Window
+from runguard_core.finops.reviews._costs import NO_COSTS, Costs, all_costs, costs_by, names_in
+from runguard_core.finops.reviews._episodes import Anomaly, anomalies_of, opened_in
+from runguard_core.finops.reviews._material import episode_events
+from runguard_core.finops.reviews._verdict import Direction
+from runguard_core.finops.reviews._weekly import Practice
+from runguard_core.ledger import CallFilter, Store
+
+#: A release that was seen within so many days before the sprint is not new in it.
+_RELEASES_REACH = timedelta(days=90)
+#: How far back the claim of "20 to 40 % lower within three months" looks.
+_LONG_AGO = timedelta(days=91)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One agent or feature: costs of its sessions in this sprint and in the one before."""
+
+    name: str
+    now: Costs
+    before: Costs
+
+    @property
+    def went(self) -> Direction:
+        """Where the median cost per session went."""
+        return self.now.went(self.before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SprintReview:
+    """A sprint.
+
+    Attributes:
+        sprint, before: which, and the one that it is compared with. app: whose; None for all.
+        agents, features: dearest first. anomalies: opened in it. anomaly_count_before: in the one before.
+        releases: seen in it and not in the ninety days before. actions, wins: lines of what was done and what it saved.
+        long_ago, costs_long_ago: the sprint thirteen weeks before, and the costs of its sessions.
+    """
+
+    sprint: Window
+    before: Window
+    app: str | None
+    agents: tuple[Compared, ...]
+    features: tuple[Compared, ...]
+    anomalies: tuple[Anomaly, ...]
+    anomaly_count_before: int
+    releases: tuple[str, ...]
+    actions: tuple[str, ...]
+    wins: tuple[str, ...]
+    long_ago: Window
+    costs_long_ago: Costs
+
+    @property
+    def costs(self) -> Compared:
+        """Of all features."""
+        now = all_costs({row.name: row.now for row in self.features})
+        before = all_costs({row.name: row.before for row in self.features})
+        return Compared("all", now, before)
+
+
+def read_sprint(store: Store, app: str | None, calendar: Calendar, sprint: Window, practice: Practice) -> SprintReview:
+    """The review of a sprint, from sums of sessions only."""
+    before = calendar.before(sprint, "sprint")
+    long_ago = calendar.sprint(sprint.first_day - _LONG_AGO)
+    features = _compared(store, app, sprint, before, "feature")
+    anomalies = anomalies_of(episode_events(store, app, before.start), practice.cases, practice.zone)
+    return SprintReview(
+        sprint=sprint, before=before, app=app, features=features, agents=_compared(store, app, sprint, before, "agent"),
+        anomalies=opened_in(anomalies, sprint), anomaly_count_before=len(opened_in(anomalies, before)),
+        releases=_new_releases(store, app, sprint), actions=practice.actions, wins=practice.wins,
+        long_ago=long_ago, costs_long_ago=all_costs(costs_by(store, app, long_ago, "feature")),
+    )  # fmt: skip
+
+
+def _compared(store: Store, app: str | None, now: Window, before: Window, dimension: str) -> tuple[Compared, ...]:
+    here, there = costs_by(store, app, now, dimension), costs_by(store, app, before, dimension)
+    return tuple(Compared(name, here.get(name, NO_COSTS), there.get(name, NO_COSTS)) for name in names_in(here, there))
+
+
+def _new_releases(store: Store, app: str | None, sprint: Window) -> tuple[str, ...]:
+    here = store.totals(("release",), CallFilter(app=app, since=sprint.start, until=sprint.end))
+    there = store.totals(("release",), CallFilter(app=app, since=sprint.start - _RELEASES_REACH, until=sprint.start))
+    return tuple(sorted(name for (name,) in here.keys() - there.keys() if name and name != UNATTRIBUTED))
