@@ -29,6 +29,9 @@ CACHE_KEPT = timedelta(minutes=5)
 SHORT_TOKENS = 150
 #: A prompt is long from so many times the feature's mean prompt on.
 LONG_TIMES = 2
+#: A mistake of this share of the week is spoken of first.
+MISTAKE_SHARE = 0.10
+_MISTAKES = frozenset({OpportunityKind.FAILED_ATTEMPTS, OpportunityKind.UNUSUAL_MODEL})
 _WASTED = frozenset({OutcomeKind.FAILED, OutcomeKind.CANCELLED, OutcomeKind.UNKNOWN})
 
 
@@ -83,10 +86,10 @@ def cache_misses(it: Sample) -> Opportunity | None:
     if nanos <= 0 or not missed:
         return None
     said = (
-        f"{missed:,} of {again:,} prompt tokens that repeat the call before were paid in full: reading them from the provider's "
-        f"cache saves {brief_usd(nanos)}, writing it included"
+        f"{missed:,} of {again:,} repeated prompt tokens were paid in full; read from the provider's cache they save "
+        f"{brief_usd(nanos)}, writing it included"
     )
-    check = "is the prompt's beginning the same in every call, and marked for the cache? `runguard report --by model`"
+    check = "the same beginning in every call, and marked for the cache? `runguard report --by model`"
     return Opportunity(OpportunityKind.CACHE_MISSES, nanos, said, check)
 
 
@@ -161,10 +164,20 @@ SEEKERS: tuple[Seeker, ...] = (failed_attempts, unusual_model, cache_misses, res
 
 
 def opportunities(it: Sample, seekers: Sequence[Seeker] = SEEKERS) -> tuple[Opportunity, ...]:
-    """Those that are worth a word, the dearest first; what first needs a judgement of the answers' quality comes last."""
+    """Those that are worth a word, the dearest first.
+
+    What went wrong this week (failed attempts, an unusual model) and is a tenth of it comes before what is always there; what
+    first needs a judgement of the answers' quality comes last.
+    """
     found = [one for seek in seekers if (one := seek(it)) is not None]
     worth = [one for one in found if one.nanos > 0 and one.nanos >= LEAST_SHARE * it.total.cost_nanos]
-    return tuple(sorted(worth, key=lambda one: (one.kind is OpportunityKind.SHORT_ANSWERS, -one.nanos, one.kind.value)))
+    return tuple(sorted(worth, key=lambda one: (_place(one, it), -one.nanos, one.kind.value)))
+
+
+def _place(one: Opportunity, it: Sample) -> int:
+    if one.kind in _MISTAKES and one.nanos >= MISTAKE_SHARE * it.total.cost_nanos:
+        return 0
+    return 2 if one.kind is OpportunityKind.SHORT_ANSWERS else 1
 
 
 def _repeated(before: CallRecord | None, call: CallRecord) -> int:

@@ -25,7 +25,7 @@ SPEND_RULE = (
 )
 OPPORTUNITY_RULE = (
     "opportunities: looked for in the calls of the 100 dearest sessions of each feature; what they name was saved at least, at "
-    "list prices in proportion to what was charged; the dearest is shown, from 1 % of the feature's week on"
+    "list prices in proportion to what was charged; shown is the dearest, a mistake of this week before a habit, from 1 % on"
 )
 
 
@@ -142,7 +142,10 @@ def feature_grid(features: Sequence[FeatureWeek], total: tuple[Cell, ...] | None
     )  # fmt: skip
     rows = [_row(row) for row in features] + ([total] if total is not None else [])
     note = "median, P95: cost per session" + ("; ↑n: rising for n weeks" if any(_rises(row) for row in features) else "")
-    return Grid("Features", columns, tuple(rows), has_total=total is not None, note=f"{note}; budget: share of the week's")
+    note += "; stopped: sessions, ~ what that avoided" if any(row.stopped for row in features) else ""
+    return Grid(
+        "Features", columns, tuple(rows), has_total=total is not None, note=f"{note}; budget: used of what the week allows"
+    )
 
 
 def _rises(row: FeatureWeek) -> bool:
@@ -154,7 +157,7 @@ def _row(row: FeatureWeek) -> tuple[Cell, ...]:
     rise = f" ↑{row.rising_weeks}" if _rises(row) else ""
     arrow = _ARROWS[row.went]
     tone: Tone = "bad" if row.went is Direction.UP else "good" if row.went is Direction.DOWN else ""
-    stopped = f"{len(row.stopped)} {brief_usd(row.avoided_nanos)}" if row.stopped else ""
+    stopped = f"{len(row.stopped)} ~{brief_usd(row.avoided_nanos)}" if row.stopped else ""
     return (
         Cell(row.feature, note=f"{short_name(row.owner)}, {counted(row.session_count, 'session')}"),
         Cell(brief_usd(row.nanos)), Cell(change.text + rise, "warn" if rise else change.tone), Cell("", line=row.spend),
@@ -174,7 +177,7 @@ def _usual(row: FeatureWeek) -> str:
 
 def _sum_row(it: WeeklyReview) -> tuple[Cell, ...]:
     stopped = [one for row in it.features for one in row.stopped]
-    cell = f"{len(stopped)} {brief_usd(sum(one.nanos for one in stopped))}" if stopped else ""
+    cell = f"{len(stopped)} ~{brief_usd(sum(one.nanos for one in stopped))}" if stopped else ""
     change = change_cell(it.nanos, it.spend[-2])
     return (
         Cell("all"), Cell(brief_usd(it.nanos)), Cell(change.text), Cell("", line=it.spend), Cell(""), Cell(""),
@@ -212,8 +215,9 @@ def opportunity_point(row: FeatureWeek) -> Point:
     if one is None:
         return Point(f"{row.feature}: none worth a word")
     head = f"{row.feature}: {one.kind.value}, {brief_usd(one.nanos)} a week ({short_name(row.owner)})"
-    return Point(head, f"{one.sentence}. Check: {one.check}. {_seen(row)}")
+    return Point(head, f"{one.sentence}. Check: {one.check}.{_seen(row)}")
 
 
 def _seen(row: FeatureWeek) -> str:
-    return f"Seen in {row.sampled_nanos / row.nanos:.0%} of its spend" if row.nanos else ""
+    """How much of its spend was looked at, where it was not all."""
+    return f" Seen in {row.sampled_nanos / row.nanos:.0%} of its spend." if row.nanos > row.sampled_nanos else ""

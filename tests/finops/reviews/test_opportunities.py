@@ -163,3 +163,15 @@ def test_a_model_without_a_price_claims_nothing() -> None:
     """Unknown is never a saving."""
     calls = [model_call(AT, model="house-model", usage=Usage(input_tokens=4000, output_tokens=20)) for _ in range(3)]
     assert found(sample(calls, usual="house-model")) == {}
+
+
+def test_a_mistake_of_the_week_is_spoken_of_before_a_dearer_habit() -> None:
+    """A tenth of the week on a model that nobody uses here, beside a cache that is never read."""
+    big = Usage(input_tokens=30_000, output_tokens=200)
+    habit = [priced(model_call(AT + timedelta(minutes=n), usage=big)) for n in range(40)]
+    swap = [
+        priced(model_call(AT + timedelta(hours=n), model="gpt-4-turbo", usage=Usage(input_tokens=9000, output_tokens=500)))
+        for n in range(3, 9)
+    ]
+    kinds = [one.kind for one in opportunities(sample(habit, swap))]
+    assert kinds[:2] == [OpportunityKind.UNUSUAL_MODEL, OpportunityKind.CACHE_MISSES]
