@@ -130,7 +130,7 @@ def _runs(
     db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter, payers: list[int] | None
 ) -> tuple[dict[TotalKey, Total], list[Iterable[Any]]]:
     """Sums of the runs that lie in a time, and the settled rows of those that it cuts."""
-    columns = [_OF_WHO.get(name, "payer") for name in by]
+    columns = list(dict.fromkeys(_OF_WHO.get(name, "payer") for name in by))
     tests = [f"payer IN ({', '.join(map(str, payers))})"] if payers is not None else []
     whole, some = list(tests), list(tests)
     if where.since is not None:
@@ -145,10 +145,26 @@ def _runs(
         sql = f"SELECT who FROM {_WHO_TABLES} WHERE {' AND '.join(some)} AND NOT ({inside})"  # noqa: S608  fixed texts and numbers
         cut = [row[0] for row in db.execute(sql).fetchall()]
 
+    places = [columns.index(_OF_WHO.get(name, "payer")) for name in by]
+    of_payers = [None if name in _OF_WHO else _Values(db, words, name) for name in by]
+
     def key(row: Any) -> TotalKey:
-        return tuple([row[at] if name in _OF_WHO else words.payer_value(db, row[at], name) for at, name in enumerate(by)])
+        return tuple([row[at] if its is None else its[row[at]] for at, its in zip(places, of_payers, strict=True)])
 
     return _grouped(db, _WHO_TABLES, columns, whole, key), [_of_runs(db, cut, where)]
+
+
+class _Values(dict[int, str | None]):
+    """A dimension of payers by their numbers, each looked up once."""
+
+    def __init__(self, db: sqlite3.Connection, words: Words, name: str) -> None:
+        """Nothing is looked up yet."""
+        super().__init__()
+        self._look: Callable[[int], str | None] = lambda payer: words.payer_value(db, payer, name)
+
+    def __missing__(self, payer: int) -> str | None:
+        found = self[payer] = self._look(payer)
+        return found
 
 
 _WHO_TABLES = "who_total JOIN who ON who.id = who_total.who"

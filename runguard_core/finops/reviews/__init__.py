@@ -2,9 +2,10 @@
 
 from runguard_core.finops.reviews._avoided import RULE as AVOIDED_RULE
 from runguard_core.finops.reviews._avoided import Avoided, avoided
+from runguard_core.finops.reviews._backlog import Backlog, read_backlog
 from runguard_core.finops.reviews._costs import Costs, costs_by
 from runguard_core.finops.reviews._digest import digest_document, digest_page, owners_of
-from runguard_core.finops.reviews._episodes import Anomaly, Case
+from runguard_core.finops.reviews._episodes import Anomaly
 from runguard_core.finops.reviews._html import html
 from runguard_core.finops.reviews._limits import Allowed, allowed, scaled
 from runguard_core.finops.reviews._markdown import markdown
@@ -30,7 +31,7 @@ __all__ = [
     "Allowed",
     "Anomaly",
     "Avoided",
-    "Case",
+    "Backlog",
     "Cell",
     "Column",
     "Compared",
@@ -68,6 +69,7 @@ __all__ = [
     "owners_of",
     "quarter_document",
     "quarter_page",
+    "read_backlog",
     "read_material",
     "read_quarter",
     "read_sprint",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from runguard_core.finops.reviews._backlog import backlog_document, backlog_points
 from runguard_core.finops.reviews._episodes import Anomaly
 from runguard_core.finops.reviews._page import Block, Page, Point, Points
 from runguard_core.finops.reviews._weekly import FeatureWeek, WeeklyReview
@@ -40,6 +41,7 @@ def digest_page(it: WeeklyReview, owner: str, title: str) -> Page:
         feature_grid(rows, None),
         anomalies_points(_own(it.anomalies, rows), _own(it.left_over, rows), it),
         Points("To make it cheaper", chances, "Nothing to speak of."),
+        backlog_points(it.backlog.owned_by(owner)),
     ]
     span = f"{day_month(it.week.first_day)} to {day_month(it.week.days[-1])}"
     return Page(f"LLM spend of {title}, week {it.week.name} ({span})", lead, tuple(blocks))
@@ -53,6 +55,7 @@ def digest_document(it: WeeklyReview, owner: str) -> dict[str, Any]:
         "nanos": str(sum(row.nanos for row in rows)), "features": [feature_document(row) for row in rows],
         "anomalies": [anomaly_document(one) for one in _own(it.anomalies, rows)],
         "unsettled_before": [anomaly_document(one) for one in _own(it.left_over, rows)],
+        **backlog_document(it.backlog.owned_by(owner)),
     }  # fmt: skip
 
 

@@ -8,33 +8,29 @@ from datetime import datetime, timedelta
 from heapq import nlargest
 
 from runguard_core.attribution import UNATTRIBUTED
-from runguard_core.events import (
-    ANOMALY_CLOSED,
-    ANOMALY_LABELLED,
-    ANOMALY_OPENED,
-    ANOMALY_WORSE,
-    CALL_REFUSED,
-    RUN_TRIPPED,
-)
+from runguard_core.events import CALL_REFUSED, RUN_TRIPPED
 from runguard_core.finops._calendar import Calendar, Window
 from runguard_core.finops._session_costs import SessionCost, feature_of, session_costs
+from runguard_core.finops.owners import CASE_KINDS
+from runguard_core.finops.reviews._backlog import Backlog, read_backlog
 from runguard_core.ledger import CallFilter, CallRecord, Event, EventFilter, Store, Total, conversation_of
 
 Tell = Callable[[str], None]
 #: From (app, session) to the session's calls in a window.
 Read = Callable[[str | None, str], tuple[CallRecord, ...]]
 #: So many calls of a window are read at once; of more, those of sessions that are asked for.
-MOST_AT_ONCE = 20_000
+MOST_AT_ONCE = 10_000
 #: Weeks of the line of spend, the reviewed one included.
 TREND_WEEKS = 8
 #: Weeks before the reviewed one that its sessions are compared with.
 USUAL_WEEKS = 4
-#: Sessions of a feature whose calls are read, the dearest.
-SAMPLED_SESSIONS = 100
+#: So many sessions in the week before are enough to compare with: then it alone.
+ENOUGH_SESSIONS = 5_000
+#: Sessions of a feature whose calls are read, the dearest; all of them where the week has at most MOST_AT_ONCE calls.
+SAMPLED_SESSIONS = 50
 #: Stopped sessions whose calls are read.
 MOST_STOPPED = 200
 STOPS = frozenset({RUN_TRIPPED, CALL_REFUSED})
-EPISODES = frozenset({ANOMALY_OPENED, ANOMALY_WORSE, ANOMALY_CLOSED, ANOMALY_LABELLED})
 _EPISODES_REACH = timedelta(weeks=10)
 
 
@@ -55,11 +51,11 @@ class Material:
     Attributes:
         weeks: oldest first; the last is the reviewed one.
         spend: for each week its sums by feature.
-        sessions, usual: costs of the week's sessions, and of those of the weeks before it, by feature.
+        sessions, usual: costs of the week's sessions, and of those before it (four weeks, or one with many), by feature.
         payers: whose each feature is. carried: for each dimension asked for, the nano-USD of calls that carry it.
         models: sums of the week, and usual_models of the weeks before it, by (feature, provider, model).
         events: stops of the week, and what is said of episodes. stopped: calls of the stopped sessions, by (app, session).
-        dearest: by feature, calls of its dearest sessions of the week, one tuple a session.
+        dearest: by feature, calls of its dearest sessions of the week, one tuple a session. backlog: as it stands after it.
     """
 
     weeks: tuple[Window, ...]
@@ -73,6 +69,7 @@ class Material:
     events: tuple[Event, ...] = ()
     stopped: Mapping[tuple[str, str], tuple[CallRecord, ...]] = field(default_factory=dict)
     dearest: Mapping[str, tuple[tuple[CallRecord, ...], ...]] = field(default_factory=dict)
+    backlog: Backlog | None = None
 
     @property
     def week(self) -> Window:
@@ -83,7 +80,7 @@ class Material:
 def read_material(
     store: Store, app: str | None, calendar: Calendar, week: Window, dimensions: Sequence[str] = (), tell: Tell | None = None
 ) -> Material:
-    """Read what a weekly review needs: sums, and the calls of at most SAMPLED_SESSIONS sessions a feature.
+    """Read what a weekly review needs: sums, and calls, of a large week only those of the dearest sessions.
 
     Args:
         app: whose; None for every app of the ledger. calendar: of the team. week: the reviewed one.
@@ -96,17 +93,19 @@ def read_material(
     before = CallFilter(app=app, since=weeks[-1 - USUAL_WEEKS].start, until=week.start)
     say("sessions")
     sessions = by_feature(session_costs(store, app, week.start, week.end))
-    usual = by_feature(session_costs(store, app, before.since, before.until))
+    usual = by_feature(_usual(store, app, weeks))
     say("events")
     events = _events(store, app, week)
     say("dearest sessions")
-    read = reader(store, week, spend[-1].values())
+    are_few = sum(total.call_count + total.tool_count for total in spend[-1].values()) <= MOST_AT_ONCE
+    read, count = reader(store, week, at_once=are_few), None if are_few else SAMPLED_SESSIONS
     return Material(
         weeks=weeks, spend=spend, sessions=sessions, usual=usual, payers=payers_of(store, app, week), events=events,
         carried={name: _carried(store, app, week, name) for name in dimensions},
         models=_by_model(store, CallFilter(app=app, since=week.start, until=week.end)), usual_models=_by_model(store, before),
         stopped=_stopped(read, events),
-        dearest={feature: _dearest(read, app, costs) for feature, costs in sessions.items()},
+        dearest={feature: _dearest(read, app, costs, count) for feature, costs in sessions.items()},
+        backlog=read_backlog(store, app, week),
     )  # fmt: skip
 
 
@@ -129,18 +128,22 @@ def calls_of_session(store: Store, app: str | None, session: str, window: Window
     return (alone,) if alone is not None else ()
 
 
-def reader(store: Store, window: Window, totals: Iterable[Total]) -> Read:
-    """How to read the calls of a session in a window: all calls at once where they are few, else session by session.
-
-    Args:
-        totals: of the window, for their number.
-    """
-    if sum(total.call_count + total.tool_count for total in totals) > MOST_AT_ONCE:
+def reader(store: Store, window: Window, *, at_once: bool) -> Read:
+    """How to read the calls of a session in a window: from all calls, read at once, or session by session."""
+    if not at_once:
         return lambda app, session: calls_of_session(store, app, session, window)
     kept: dict[str, list[CallRecord]] = {}
     for call in store.calls(CallFilter(since=window.start, until=window.end)):
         kept.setdefault(conversation_of(call), []).append(call)
     return lambda app, session: tuple(call for call in kept.get(session, ()) if app in {None, call.attribution.app})
+
+
+def _usual(store: Store, app: str | None, weeks: Sequence[Window]) -> tuple[SessionCost, ...]:
+    """Costs of the sessions before the reviewed week: of the week before, and of three more where that had few."""
+    last = session_costs(store, app, weeks[-2].start, weeks[-2].end)
+    if len(last) >= ENOUGH_SESSIONS:
+        return last
+    return (*session_costs(store, app, weeks[-1 - USUAL_WEEKS].start, weeks[-2].start), *last)
 
 
 def _nobody(_: str) -> None:
@@ -191,7 +194,7 @@ def _events(store: Store, app: str | None, week: Window) -> tuple[Event, ...]:
 
 def episode_events(store: Store, app: str | None, since: datetime) -> tuple[Event, ...]:
     """What is said of episodes since then, up to now: a case may have been settled after its week."""
-    return store.events(EventFilter(app=app, kinds=EPISODES, since=since))
+    return store.events(EventFilter(app=app, kinds=CASE_KINDS, since=since))
 
 
 def _stopped(read: Read, events: Iterable[Event]) -> dict[tuple[str, str], tuple[CallRecord, ...]]:
@@ -199,6 +202,6 @@ def _stopped(read: Read, events: Iterable[Event]) -> dict[tuple[str, str], tuple
     return {key: read(*key) for key in list(keys)[:MOST_STOPPED]}
 
 
-def _dearest(read: Read, app: str | None, costs: Sequence[SessionCost]) -> tuple[tuple[CallRecord, ...], ...]:
-    some = nlargest(SAMPLED_SESSIONS, costs, key=lambda cost: (cost.nanos, cost.session))
+def _dearest(read: Read, app: str | None, costs: Sequence[SessionCost], count: int | None) -> tuple[tuple[CallRecord, ...], ...]:
+    some = nlargest(count or len(costs), costs, key=lambda cost: (cost.nanos, cost.session))
     return tuple(tuple(call for call in read(app, cost.session) if feature_of(call.attribution) == cost.feature) for cost in some)

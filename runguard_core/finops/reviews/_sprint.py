@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from runguard_core.attribution import UNATTRIBUTED
 from runguard_core.finops._calendar import Calendar, Window
+from runguard_core.finops.actions import Claim, claim
+from runguard_core.finops.reviews._backlog import Backlog, read_backlog
 from runguard_core.finops.reviews._costs import NO_COSTS, Costs, all_costs, costs_by, names_in
 from runguard_core.finops.reviews._episodes import Anomaly, anomalies_of, opened_in
 from runguard_core.finops.reviews._material import episode_events
@@ -16,8 +18,6 @@ from runguard_core.ledger import CallFilter, Store
 
 #: A release that was seen within so many days before the sprint is not new in it.
 _RELEASES_REACH = timedelta(days=90)
-#: How far back the claim of "20 to 40 % lower within three months" looks.
-_LONG_AGO = timedelta(days=91)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class SprintReview:
     Attributes:
         sprint, before: which, and the one that it is compared with. app: whose; None for all.
         agents, features: dearest first. anomalies: opened in it. anomaly_count_before: in the one before.
-        releases: seen in it and not in the ninety days before. actions, wins: lines of what was done and what it saved.
-        long_ago, costs_long_ago: the sprint thirteen weeks before, and the costs of its sessions.
+        releases: seen in it and not in the ninety days before. backlog: what was done in it, and what actions saved.
+        claim: cost per session of the latest four weeks against the first ones.
     """
 
     sprint: Window
@@ -53,10 +53,8 @@ class SprintReview:
     anomalies: tuple[Anomaly, ...]
     anomaly_count_before: int
     releases: tuple[str, ...]
-    actions: tuple[str, ...]
-    wins: tuple[str, ...]
-    long_ago: Window
-    costs_long_ago: Costs
+    backlog: Backlog
+    claim: Claim
 
     @property
     def costs(self) -> Compared:
@@ -69,14 +67,13 @@ class SprintReview:
 def read_sprint(store: Store, app: str | None, calendar: Calendar, sprint: Window, practice: Practice) -> SprintReview:
     """The review of a sprint, from sums of sessions only."""
     before = calendar.before(sprint, "sprint")
-    long_ago = calendar.sprint(sprint.first_day - _LONG_AGO)
     features = _compared(store, app, sprint, before, "feature")
-    anomalies = anomalies_of(episode_events(store, app, before.start), practice.cases, practice.zone)
+    anomalies = anomalies_of(episode_events(store, app, before.start), practice.zone)
     return SprintReview(
         sprint=sprint, before=before, app=app, features=features, agents=_compared(store, app, sprint, before, "agent"),
         anomalies=opened_in(anomalies, sprint), anomaly_count_before=len(opened_in(anomalies, before)),
-        releases=_new_releases(store, app, sprint), actions=practice.actions, wins=practice.wins,
-        long_ago=long_ago, costs_long_ago=all_costs(costs_by(store, app, long_ago, "feature")),
+        releases=_new_releases(store, app, sprint), backlog=read_backlog(store, app, sprint),
+        claim=claim(store, app, sprint.end, calendar),
     )  # fmt: skip
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from runguard_core.finops.actions import claim_json
 from runguard_core.finops.reviews._agenda import AgendaPoint, agenda
-from runguard_core.finops.reviews._costs import Costs, ratio_of
+from runguard_core.finops.reviews._backlog import backlog_document, backlog_points
+from runguard_core.finops.reviews._costs import Costs
 from runguard_core.finops.reviews._episodes import by_impact, cause_point
 from runguard_core.finops.reviews._page import Cell, Column, Grid, Page, Point, Points, Tone
 from runguard_core.finops.reviews._sprint import Compared, SprintReview
@@ -21,8 +24,8 @@ RULE = (
     "medians (a test at 5 %); an agent is what calls name so, a session of two counts under both with what it cost under each"
 )
 CLAIM_RULE = (
-    "three months: this sprint against the one thirteen weeks before; spend follows traffic, the cost per session does not; "
-    "teams that hold these reviews are said to spend 20 to 40 % less within three months: this is the figure to hold against it"
+    "since the first weeks: cost per session of the latest four whole weeks against the first four, feature by feature, so that "
+    "traffic does not count; teams that hold such reviews are said to spend 20 to 40 % less within three months"
 )
 
 
@@ -49,7 +52,7 @@ def sprint_agenda(it: SprintReview) -> tuple[AgendaPoint, ...]:
     """Four points, ten minutes at most."""
     up = [row.name or "(no agent)" for row in it.agents if row.went is Direction.UP]
     shipped = _shipped(it)
-    unknown = sum(not one.cause for one in it.anomalies)
+    unknown = sum(not one.case.cause for one in it.anomalies)
     points = [
         (2, "Spend", spend_sentence(it), True),
         (3, "Agents", f"dearer by the session: {joined(up)}" if up else "no agent's sessions became dearer", bool(up)),
@@ -73,12 +76,8 @@ def anomaly_sentence(it: SprintReview) -> str:
 
 
 def claim_sentence(it: SprintReview) -> str:
-    """This sprint against the one three months ago."""
-    now, then = it.costs.now, it.costs_long_ago
-    if not then.nanos or now.mean_nanos is None or then.mean_nanos is None:
-        return f"Nothing was spent three months ago ({it.long_ago.name})."
-    spend, mean = (change_cell(*pair).text for pair in ((now.nanos, then.nanos), (now.mean_nanos, then.mean_nanos)))
-    return f"On {it.long_ago.name}, three months ago: spend {spend}, mean cost per session {mean} ({brief_usd(then.mean_nanos)})."
+    """The latest weeks against the first ones."""
+    return f"Since the first weeks: {it.claim.verdict}."
 
 
 def sprint_document(it: SprintReview) -> dict[str, Any]:
@@ -89,12 +88,7 @@ def sprint_document(it: SprintReview) -> dict[str, Any]:
         "nanos": str(all_.now.nanos), "nanos_before": str(all_.before.nanos),
         "agents": [_compared(row, "agent") for row in it.agents], "features": [_compared(row, "feature") for row in it.features],
         "anomalies": [anomaly_document(one) for one in it.anomalies], "anomaly_count_before": it.anomaly_count_before,
-        "releases": list(it.releases), "actions": list(it.actions), "wins": list(it.wins),
-        "three_months": {
-            **window_document(it.long_ago), "nanos": str(it.costs_long_ago.nanos),
-            "spend_change_ratio": ratio_of(all_.now.nanos, it.costs_long_ago.nanos),
-            "session_change_ratio": ratio_of(all_.now.mean_nanos, it.costs_long_ago.mean_nanos),
-        },
+        "releases": list(it.releases), **backlog_document(it.backlog), "claim": claim_json(it.claim),
         "agenda": [{"minutes": one.minutes, "title": one.title, "sentence": one.sentence} for one in sprint_agenda(it)],
     }  # fmt: skip
 
@@ -112,7 +106,7 @@ def _costs(costs: Costs) -> dict[str, Any]:
 
 def _shipped(it: SprintReview) -> tuple[Point, ...]:
     releases = [Point(f"release {name}", "first seen in this sprint") for name in it.releases]
-    return (*releases, *(Point(line) for line in it.actions), *(Point(line, tone="good") for line in it.wins))
+    return (*releases, *backlog_points(replace(it.backlog, actions=())).points)
 
 
 def _grid(title: str, kind: str, rows: tuple[Compared, ...]) -> Grid:

@@ -21,7 +21,7 @@ _REACH = 1.405 / 2
 RULE = (
     "degrading: the median cost per session is up, or there are more anomalies than the week before; improving: it is down "
     "without more anomalies, or level with fewer; up and down: by at least 10 % and beyond the 84 % intervals of both medians "
-    "(a test at 5 %), the week's and that of the four weeks before"
+    "(a test at 5 %), the week's and that of the four weeks before (of one, where it had 5,000 sessions)"
 )
 
 

@@ -9,10 +9,11 @@ from datetime import UTC, tzinfo
 from runguard_core.budgets import Budget
 from runguard_core.finops._calendar import Window
 from runguard_core.finops._session_costs import percentile
-from runguard_core.finops.owners import Registry
+from runguard_core.finops.owners import Concerned, Registry, duty_of
 from runguard_core.finops.reviews._agenda import AgendaPoint
 from runguard_core.finops.reviews._avoided import Avoided, avoided
-from runguard_core.finops.reviews._episodes import Anomaly, Case, anomalies_of, left_over, opened_in
+from runguard_core.finops.reviews._backlog import Backlog
+from runguard_core.finops.reviews._episodes import Anomaly, anomalies_of, left_over, opened_in
 from runguard_core.finops.reviews._limits import Allowed, allowed, scaled_months
 from runguard_core.finops.reviews._material import Material, Payer
 from runguard_core.finops.reviews._opportunities import opportunities
@@ -90,7 +91,7 @@ class WeeklyReview:
         spend: of everything by week, oldest first. allowed: by the budgets of the whole app.
         anomalies: opened in the week. left_over: older ones that nobody has settled.
         coverage: for each dimension asked for, the share of spend that carries it, 0 to 1; None without spend.
-        actions, wins: lines about the backlog and about what was saved. agenda: for the meeting.
+        backlog: what is to be done, was done, and saved. agenda: for the meeting.
     """
 
     week: Window
@@ -102,8 +103,7 @@ class WeeklyReview:
     anomalies: tuple[Anomaly, ...]
     left_over: tuple[Anomaly, ...]
     coverage: Mapping[str, float | None]
-    actions: tuple[str, ...] = ()
-    wins: tuple[str, ...] = ()
+    backlog: Backlog
     agenda: tuple[AgendaPoint, ...] = ()
 
     @property
@@ -114,12 +114,11 @@ class WeeklyReview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Practice:
-    """What the policy and the people say, beside the ledger's sums.
+    """What the policy says, beside the ledger's rows.
 
     Attributes:
         registry, budgets, prices, zone: of the policy.
         plan: what is planned a month by feature, nano-USD; a feature's plan goes before its budgets.
-        cases: what was found out about episodes, by id. actions, wins: lines of the backlog for this review.
     """
 
     registry: Registry = field(default_factory=Registry)
@@ -127,14 +126,11 @@ class Practice:
     prices: PriceBook = field(default_factory=PriceBook)
     zone: tzinfo = UTC
     plan: Mapping[str, int] = field(default_factory=dict)
-    cases: Mapping[str, Case] = field(default_factory=dict)
-    actions: tuple[str, ...] = ()
-    wins: tuple[str, ...] = ()
 
 
 def weekly(material: Material, practice: Practice, app: str | None = None) -> WeeklyReview:
     """The review of a week, from what was read and what the policy says; `agenda` is added by `with_agenda`."""
-    episodes = anomalies_of(material.events, practice.cases, practice.zone)
+    episodes = anomalies_of(material.events, practice.zone)
     stopped = avoided(material)
     names = sorted({*material.spend[-1], *material.spend[-2]})
     features = [_feature(name, material, practice, episodes, stopped) for name in names]
@@ -145,15 +141,14 @@ def weekly(material: Material, practice: Practice, app: str | None = None) -> We
         allowed=_of_app(material, practice, app),
         anomalies=opened_in(episodes, material.week), left_over=left_over(episodes, material.week),
         coverage={name: nanos / sums[-1] if sums[-1] else None for name, nanos in material.carried.items()},
-        actions=practice.actions, wins=practice.wins,
+        backlog=material.backlog or Backlog(material.week.end_day),
     )  # fmt: skip
 
 
 def owner_of(feature: str, payer: Payer, registry: Registry) -> str | None:
-    """Who answers for a feature: as the policy says, else as most of its calls do."""
-    duty = registry.duty(feature, payer.agent, payer.team)
-    named = registry.features.get(feature) or registry.agents.get(payer.agent or "")
-    return (duty.owner if named is not None and named.owner else None) or payer.owner or duty.owner
+    """Who answers for a feature: as the policy says, else as most of its calls do, else the app's owner."""
+    about = Concerned(feature=feature, agent=payer.agent, team=payer.team, owner=payer.owner)
+    return duty_of(registry, about).owner or registry.default.owner
 
 
 def _feature(

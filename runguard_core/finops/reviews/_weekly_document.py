@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from runguard_core.finops._calendar import Window
+from runguard_core.finops.owners import case_json
 from runguard_core.finops.reviews._avoided import Avoided
+from runguard_core.finops.reviews._backlog import backlog_document
 from runguard_core.finops.reviews._episodes import Anomaly
 from runguard_core.finops.reviews._limits import Allowed
 from runguard_core.finops.reviews._opportunity import Opportunity
 from runguard_core.finops.reviews._weekly import FeatureWeek, WeeklyReview
-from runguard_core.guard import episode_facts
 
 
 def weekly_document(it: WeeklyReview) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def weekly_document(it: WeeklyReview) -> dict[str, Any]:
         "features": [feature_document(row) for row in it.features],
         "anomalies": [anomaly_document(one) for one in it.anomalies],
         "unsettled_before": [anomaly_document(one) for one in it.left_over],
-        "coverage_ratio": dict(it.coverage), "actions": list(it.actions), "wins": list(it.wins),
+        "coverage_ratio": dict(it.coverage), **backlog_document(it.backlog),
         "agenda": [{"minutes": one.minutes, "title": one.title, "sentence": one.sentence} for one in it.agenda],
     }  # fmt: skip
 
@@ -38,7 +39,7 @@ def window_document(window: Window) -> dict[str, Any]:
 
 def anomaly_document(one: Anomaly) -> dict[str, Any]:
     """An episode with what people know of it."""
-    return {**episode_facts(one.episode), "state": one.state, "cause": one.cause, "by": one.by}
+    return {**case_json(one.case), "state": one.state, "is_settled": one.is_settled}
 
 
 def allowed_document(it: Allowed | None) -> dict[str, Any] | None:

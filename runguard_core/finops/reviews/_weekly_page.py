@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from runguard_core.finops.reviews._agenda import agenda
 from runguard_core.finops.reviews._avoided import RULE as AVOIDED_RULE
+from runguard_core.finops.reviews._backlog import backlog_points, backlog_sentence
 from runguard_core.finops.reviews._episodes import Anomaly, by_impact, cause_point
 from runguard_core.finops.reviews._page import Cell, Column, Grid, Page, Point, Points, Tone
 from runguard_core.finops.reviews._verdict import FLAGGED_WEEKS, Direction, Verdict
@@ -24,8 +25,9 @@ SPEND_RULE = (
     "session that reaches over Sunday's midnight counts in both weeks with what it cost in each"
 )
 OPPORTUNITY_RULE = (
-    "opportunities: looked for in the calls of the 100 dearest sessions of each feature; what they name was saved at least, at "
-    "list prices in proportion to what was charged; shown is the dearest, a mistake of this week before a habit, from 1 % on"
+    "opportunities: looked for in all calls of the week, or, of more than 10,000, in those of the 50 dearest sessions of each "
+    "feature: they name what was spent there at least, at list prices in proportion to what was charged; shown is the dearest, a "
+    "mistake of this week before a habit, from 1 % of the feature's week on"
 )
 
 
@@ -40,7 +42,7 @@ def with_agenda(it: WeeklyReview) -> WeeklyReview:
         (4, "Anomalies", _anomaly_sentence(it, unsettled), bool(it.anomalies or it.left_over)),
         (3, "Budgets and rises", _money_sentence(money), bool(money)),
         (4, "Opportunities", _chance_sentence(chances), bool(chances)),
-        (2, "Actions and wins", "; ".join((*it.actions, *it.wins)) or "none recorded", bool(it.actions or it.wins)),
+        (2, "Actions and wins", backlog_sentence(it.backlog), not it.backlog.is_empty),
     ]
     return replace(it, agenda=agenda(points, MINUTES))
 
@@ -53,8 +55,7 @@ def weekly_page(it: WeeklyReview) -> Page:
         feature_grid(it.features, _sum_row(it)),
         anomalies_points(it.anomalies, it.left_over, it),
         _opportunities(it),
-        *((Points("Actions", tuple(map(Point, it.actions))),) if it.actions else ()),
-        *((Points("Wins", tuple(Point(win, tone="good") for win in it.wins)),) if it.wins else ()),
+        backlog_points(it.backlog),
         Points(f"Agenda, {sum(point.minutes for point in it.agenda)} of {MINUTES} minutes", tuple(
             Point(f"{point.minutes} min  {point.title}", point.sentence, "" if point.minutes else "quiet") for point in it.agenda
         )),

@@ -9,8 +9,9 @@ from runguard_core import events as ev
 from runguard_core.anomalies import Change, Episode, Gravity, Kind, What
 from runguard_core.budgets import Budget
 from runguard_core.finops import Calendar, feature_of
+from runguard_core.finops.actions import Size, finishing, opening, read_actions
+from runguard_core.finops.owners import cases, resolved_event
 from runguard_core.finops.reviews import (
-    Case,
     PlannedFeature,
     Practice,
     any_anomaly,
@@ -27,6 +28,7 @@ from runguard_core.finops.reviews import (
     sprint_document,
     sprint_page,
     weekly,
+    weekly_document,
     weekly_page,
     with_agenda,
 )
@@ -52,6 +54,11 @@ def episode(at: datetime, feature: str = "search", impact: int = 3 * 10**9) -> E
 
 def announce(store: Store, one: Episode) -> None:
     store.announce([anomaly_event(Change(what, one, one.opened_at), APP) for what in (What.OPENED, What.CLOSED)])
+
+
+def resolve(store: Store, episode_id: str, by: str, cause: str) -> None:
+    case = next(case for case in cases(store.events()) if case.id == episode_id)
+    store.announce([resolved_event(case, by, cause, NOW)])
 
 
 def test_a_sprint_is_the_sum_of_its_sessions_by_agent_and_by_feature(shop: Store) -> None:
@@ -81,26 +88,59 @@ def test_a_sprint_names_releases_that_are_new_in_it_and_causes_of_its_anomalies(
     )
     announce(store, episode(start + DAY))
     announce(store, episode(start - DAY, "chat"))
-    cases = {"an-search-0901": Case("resolved", "the new prompt", "ana")}
-    it = read_sprint(store, APP, CALENDAR, CALENDAR.sprint(start), Practice(cases=cases, actions=("closed: shorter prompts",)))
+    resolve(store, "an-search-0901", "ana", "the new prompt")
+    it = read_sprint(store, APP, CALENDAR, CALENDAR.sprint(start), Practice())
     assert (it.releases, len(it.anomalies), it.anomaly_count_before) == (("1.1",), 1, 1)
     text = markdown(sprint_page(it))
     assert "release 1.1" in text
     assert "Cause: the new prompt (ana)" in text
-    assert "closed: shorter prompts" in text
     assert sum(point["minutes"] for point in sprint_document(it)["agenda"]) <= 10
 
 
-def test_three_months_ago_is_measured_by_spend_and_by_session() -> None:
+def test_the_claim_of_three_months_is_measured_by_session() -> None:
     """Half the cost per session at twice the traffic: spend says nothing, sessions say it."""
     store, start = open_store("memory://"), datetime(2026, 8, 31, 9, tzinfo=UTC)
-    for number in range(10):
-        put(store, model_call(start - 91 * DAY, 2 * 10**9, session=f"a{number}"))
-        put(store, model_call(start, 10**9, session=f"b{number}"), model_call(start, 10**9, session=f"c{number}"))
-    found = sprint_document(read_sprint(store, APP, CALENDAR, CALENDAR.sprint(start), Practice()))["three_months"]
-    assert (found["spend_change_ratio"], found["session_change_ratio"]) == (0.0, -0.5)
-    empty = read_sprint(open_store("memory://"), APP, CALENDAR, CALENDAR.sprint(start), Practice())
-    assert "Nothing was spent three months ago" in markdown(sprint_page(empty))
+    for week in range(-12, 2):
+        for number in range(10):
+            put(store, model_call(start + 7 * week * DAY, 2 * 10**9 if week < -6 else 10**9, session=f"{week}-{number}"))
+    sprint = CALENDAR.sprint(start + 7 * DAY)
+    it = read_sprint(store, APP, CALENDAR, sprint, Practice())
+    assert it.claim.saving.saved_ratio == 0.5
+    assert "cost per session fell by 50%" in markdown(sprint_page(it))
+    empty = read_sprint(open_store("memory://"), APP, CALENDAR, sprint, Practice())
+    assert "not measured: fewer than 8 whole weeks" in markdown(sprint_page(empty))
+
+
+def test_actions_and_wins_are_in_the_review_of_the_week_and_of_the_sprint() -> None:
+    """What is overdue first; what was shipped in the time, and what it saved with its interval."""
+    store, monday = open_store("memory://"), datetime(2026, 9, 7, 9, tzinfo=UTC)
+    for day in range(-27, 7):
+        for number in range(8):
+            at, nanos = monday + day * DAY + number * timedelta(minutes=9), (2 if day < 0 else 1) * 10**9 + number * 10**6
+            put(store, model_call(at, nanos, session=f"{day}-{number}"))
+    act(store, "Shorter prompts", "ana@x.org", monday - 20 * DAY, monday)
+    act(store, "Cheaper model", "ben@x.org", monday - 20 * DAY, None)
+    it = with_agenda(weekly(read_material(store, None, CALENDAR, CALENDAR.week(monday)), Practice()))
+    assert ([one.title for one in it.backlog.standing.overdue], len(it.backlog.wins)) == (["Cheaper model"], 1)
+    text = markdown(weekly_page(it))
+    assert "overdue since 1 Sep: Cheaper model" in text
+    assert "Shorter prompts (search, ana): saved $" in text
+    assert [point.minutes for point in it.agenda if point.title == "Actions and wins"] == [2]
+    assert [one["title"] for one in weekly_document(it)["actions"]] == ["Cheaper model", "Shorter prompts"]
+    assert "done: Shorter prompts" in markdown(
+        sprint_page(read_sprint(store, APP, CALENDAR, CALENDAR.sprint(monday), Practice()))
+    )
+    assert [one.title for one in it.backlog.owned_by("ben@x.org").standing.open] == ["Cheaper model"]
+
+
+def act(store: Store, title: str, owner: str, at: datetime, shipped: datetime | None) -> None:
+    said = opening(
+        title, (), app=APP, owner=owner, size=Size.SMALL, deadline=date(2026, 9, 1), check_on=None, by=owner, at=at, feature="search"
+    )  # fmt: skip
+    store.announce([said])
+    action = next(one for one in read_actions(store) if one.title == title)
+    if shipped is not None:
+        store.announce([finishing(action, shipped_at=shipped, by=owner, at=NOW, credit=owner)])
 
 
 def test_an_agent_whose_sessions_became_dearer_is_on_the_agenda() -> None:
@@ -184,9 +224,9 @@ def test_anomalies_of_the_week_have_their_cause_and_state_and_older_ones_stay_un
     ):
         announce(store, one)
     store.announce([label_event(episode(monday - 7 * DAY, "code"), "planned", "eva", "launch", APP, NOW)])
-    cases = {"an-search-0907": Case("resolved", "a retry loop", "ana")}
-    it = with_agenda(weekly(read_material(store, None, CALENDAR, week), Practice(cases=cases)))
-    assert [(one.episode.feature, one.state, one.cause, one.by) for one in it.anomalies] == [
+    resolve(store, "an-search-0907", "ana", "a retry loop")
+    it = with_agenda(weekly(read_material(store, None, CALENDAR, week), Practice()))
+    assert [(one.episode.feature, one.state, one.case.cause, one.case.resolved_by) for one in it.anomalies] == [
         ("search", "resolved", "a retry loop", "ana")
     ]
     assert [one.episode.feature for one in it.left_over] == ["chat"]
