@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from runguard_core.alerts import read_outbox
 from runguard_core.cli._main import app
 from runguard_core.stores import open_store
 from runguard_core.testing import IncidentKind, draw_incident, make_traffic, write_traffic
+from tests.alerts.sinks import serving, status
 
 START = datetime(2026, 8, 3, tzinfo=UTC)
 WEEK = ("--at", "2026-09-09")
@@ -112,3 +114,75 @@ def test_without_a_date_the_last_complete_week_is_reviewed(files: Path) -> None:
         < datetime.fromisoformat(found["end"]) + timedelta(days=7, hours=2)
     )
     assert "expected a date such as 2026-11-24, got 'monday'" in run(files, "weekly", "--at", "monday", code=2)
+
+
+SENDING = """
+app = "shop"
+[alerts.channels.hook]
+kind = "webhook"
+url = "{url}"
+allow_private = true
+allow_http = true
+[contacts."ana@example.com"]
+channels = ["hook"]
+[contacts.vp]
+channels = ["hook"]
+[features.search]
+owner = "cleo"
+[contacts.cleo]
+channels = ["hook"]
+"""
+
+
+def sending(files: Path, tmp_path: Path, url: str, *args: str) -> tuple[int, str]:
+    """`review ... --send` on a copy of the ledger, and what it says."""
+    from shutil import copy
+
+    ledger = tmp_path / "l.db"
+    if not ledger.exists():
+        copy(files / "l.db", ledger)
+    (tmp_path / "send.toml").write_text(SENDING.format(url=url))
+    where = ["--store", f"sqlite:///{ledger}", "--policy", str(tmp_path / "send.toml")]
+    done = CliRunner().invoke(app, ["review", *args, *WEEK, "--send", *where], env={"COLUMNS": "100", "NO_COLOR": "1"})
+    return done.exit_code, done.output
+
+
+def test_a_review_is_sent_once_a_reader_and_period(files: Path, tmp_path: Path) -> None:
+    """Over real HTTP; sent again it is not sent again; another week is another message."""
+    with serving() as sink:
+        assert sending(files, tmp_path, sink.url, "weekly", "--to", "vp", "--to", "ana@example.com")[0] == 0
+        assert sorted(body["to"] for body in sink.bodies) == ["ana@example.com", "vp"]
+        assert "LLM spend, week 2026-W37" in sink.bodies[0]["title"]
+        assert "code-review" in sink.bodies[0]["text"]
+        code, said = sending(files, tmp_path, sink.url, "weekly", "--to", "vp")
+        assert (code, len(sink.requests)) == (0, 2)
+        assert "to vp through hook: was sent before" in said
+        assert sending(files, tmp_path, sink.url, "sprint", "--to", "vp")[0] == 0
+        assert len(sink.requests) == 3
+
+
+def test_a_digest_goes_to_its_owner_and_who_has_no_channel_is_named(files: Path, tmp_path: Path) -> None:
+    """Each gets their own features only; the exit code says that somebody heard nothing."""
+    with serving() as sink:
+        code, said = sending(files, tmp_path, sink.url, "digest")
+        bodies = {body["to"]: body["text"] for body in sink.bodies}
+        assert sorted(bodies) == ["ana@example.com", "cleo"]
+        assert "support-chat" in bodies["ana@example.com"]
+        assert "support-chat" not in bodies["cleo"]
+        assert code == 1
+        assert "to ben@example.com through (no channel): not sent" in said
+
+
+def test_a_destination_that_is_down_leaves_the_review_in_the_outbox(files: Path, tmp_path: Path) -> None:
+    """Said with exit code 1; it waits there for the next try and is not queued twice."""
+    with serving() as sink:
+        sink.answers = [status(503)]
+        code, said = sending(files, tmp_path, sink.url, "weekly", "--to", "vp")
+        assert code == 1
+        assert "not sent yet" in said
+        store = open_store(f"sqlite:///{tmp_path / 'l.db'}")
+        (message,) = read_outbox(store).values()
+        assert (message.notice.level, message.try_count) == ("review", 1)
+        store.close()
+        assert "not sent, but in the outbox already" in sending(files, tmp_path, sink.url, "weekly", "--to", "vp")[1]
+        assert len(sink.requests) == 1

@@ -16,6 +16,7 @@ from runguard_core.finops.reviews._page import Cell, Column, Grid, Page, Point, 
 from runguard_core.finops.reviews._pictures import blocks_of
 from runguard_core.finops.reviews._quarter import FeatureQuarter, PlannedFeature, QuarterReview, read_quarter
 from runguard_core.finops.reviews._quarter_page import quarter_document, quarter_page
+from runguard_core.finops.reviews._sending import readers_of, review_notice
 from runguard_core.finops.reviews._sprint import Compared, SprintReview, read_sprint
 from runguard_core.finops.reviews._sprint_page import sprint_document, sprint_page
 from runguard_core.finops.reviews._verdict import RULE as VERDICT_RULE
@@ -73,6 +74,8 @@ __all__ = [
     "read_material",
     "read_quarter",
     "read_sprint",
+    "readers_of",
+    "review_notice",
     "rising_weeks",
     "scaled",
     "sprint_document",

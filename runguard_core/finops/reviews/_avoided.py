@@ -15,8 +15,8 @@ from runguard_core.ledger import CallRecord, Event
 LEAST_PEERS = 5
 RULE = (
     "an estimate: a stopped session would have spent what sessions that reached the same cost and were not stopped still spent "
-    "after it, by the median (of the same feature, in the week and in those it is compared with; of all features where fewer than "
-    "five are comparable; nothing where there are none), less what it spent after its stop all the same; a stopped session avoids "
+    "after it, by the median (of the same feature, in the week and those it is compared with; of all features where fewer than "
+    "five are comparable; nothing where there are none), less what it spent after its stop; a stopped session avoids "
     "no other session"
 )
 

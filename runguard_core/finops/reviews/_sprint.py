@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from runguard_core.attribution import UNATTRIBUTED
@@ -11,9 +11,9 @@ from runguard_core.finops.actions import Claim, claim
 from runguard_core.finops.reviews._backlog import Backlog, read_backlog
 from runguard_core.finops.reviews._costs import NO_COSTS, Costs, all_costs, costs_by, names_in
 from runguard_core.finops.reviews._episodes import Anomaly, anomalies_of, opened_in
-from runguard_core.finops.reviews._material import episode_events
+from runguard_core.finops.reviews._material import Payer, episode_events, payers_of
 from runguard_core.finops.reviews._verdict import Direction
-from runguard_core.finops.reviews._weekly import Practice
+from runguard_core.finops.reviews._weekly import Practice, owner_of
 from runguard_core.ledger import CallFilter, Store
 
 #: A release that was seen within so many days before the sprint is not new in it.
@@ -22,11 +22,12 @@ _RELEASES_REACH = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One agent or feature: costs of its sessions in this sprint and in the one before."""
+    """One agent or feature: costs of its sessions in this sprint and in the one before; `owner` of a feature only."""
 
     name: str
     now: Costs
     before: Costs
+    owner: str | None = None
 
     @property
     def went(self) -> Direction:
@@ -67,7 +68,11 @@ class SprintReview:
 def read_sprint(store: Store, app: str | None, calendar: Calendar, sprint: Window, practice: Practice) -> SprintReview:
     """The review of a sprint, from sums of sessions only."""
     before = calendar.before(sprint, "sprint")
-    features = _compared(store, app, sprint, before, "feature")
+    payers = payers_of(store, app, sprint)
+    features = tuple(
+        replace(row, owner=owner_of(row.name, payers.get(row.name, Payer(row.name)), practice.registry))
+        for row in _compared(store, app, sprint, before, "feature")
+    )
     anomalies = anomalies_of(episode_events(store, app, before.start), practice.zone)
     return SprintReview(
         sprint=sprint, before=before, app=app, features=features, agents=_compared(store, app, sprint, before, "agent"),
