@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from runguard_core.attribution import Attribution
 from runguard_core.budgets import Budget
 from runguard_core.finops import Calendar, feature_of
 from runguard_core.finops.owners import Duty, Registry
@@ -17,9 +19,12 @@ from runguard_core.finops.reviews import (
     Practice,
     Verdict,
     WeeklyReview,
+    _material,
+    digest_page,
     html,
     markdown,
     read_material,
+    scaled,
     weekly,
     weekly_document,
     weekly_page,
@@ -188,4 +193,47 @@ def test_names_of_others_are_text_in_every_form() -> None:
     page = weekly_page(review(store, date(2026, 9, 7)))
     assert "<script>" not in html(page)
     assert "\\<script\\>alert(1)\\</script\\>\\|x \\# y" in markdown(page)
+    assert "<b>" not in html(digest_page(review(store, date(2026, 9, 7)), "<b>", "<b>")).replace('<li class=""><b>', "")
     assert "://" not in html(page)  # nothing is loaded from elsewhere
+
+
+def test_a_feature_of_two_apps_is_one_row_and_a_session_of_two_features_is_two_sessions() -> None:
+    """Nothing is lost or counted twice; each feature's sample holds its own calls only."""
+    store, at = open_store("memory://"), datetime(2026, 9, 8, tzinfo=UTC)
+    other = replace(model_call(at, 7), attribution=Attribution(app="other", feature="search", session="s-2"))
+    put(store, model_call(at, 5), other, model_call(at, 11, feature="chat"))
+    it = review(store, date(2026, 9, 7))
+    assert {row.feature: (row.nanos, row.session_count) for row in it.features} == {"search": (12, 2), "chat": (11, 1)}
+    dearest = read_material(store, None, Calendar(), it.week).dearest
+    assert {name: sum(call.cost_nanos for its in some for call in its) for name, some in dearest.items()} == {
+        "search": 12,
+        "chat": 11,
+    }
+
+
+def test_a_large_week_is_read_by_its_dearest_sessions_and_says_the_same_sums(
+    shop: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what opportunities are looked for in differs, and the page says how much of the spend it was."""
+    whole = review(shop, date(2026, 9, 7))
+    monkeypatch.setattr(_material, "MOST_AT_ONCE", 0)
+    monkeypatch.setattr(_material, "SAMPLED_SESSIONS", 2)
+    some = review(shop, date(2026, 9, 7))
+    assert [(row.feature, row.nanos, row.median_nanos, row.verdict) for row in some.features] == [
+        (row.feature, row.nanos, row.median_nanos, row.verdict) for row in whole.features
+    ]
+    assert all(row.sampled_nanos == row.nanos for row in whole.features)
+    assert all(0 < row.sampled_nanos < row.nanos for row in some.features)
+    assert "of its spend" in markdown(weekly_page(some))
+    assert "Seen in" not in markdown(weekly_page(whole))
+
+
+def test_a_budget_of_everything_is_no_budget_of_a_feature() -> None:
+    """And a week's budget over a month is scaled by its days."""
+    store = open_store("memory://")
+    put(store, model_call(datetime(2026, 9, 8, tzinfo=UTC)))
+    budget = Budget("70 USD", name="all", period="week")
+    it = review(store, date(2026, 9, 7), practice=Practice(budgets=[budget]))
+    assert it.features[0].allowed is None
+    assert it.allowed is not None
+    assert scaled(budget, Calendar().month(date(2026, 9, 1))) == 300 * 10**9
