@@ -17,7 +17,6 @@ from runguard_core.cli._review_writing import (
     OutputOption,
     SendOption,
     ToOption,
-    dimensions_of,
     plain_text,
     practice_of,
     telling,
@@ -101,7 +100,7 @@ def sprint_command(
     with ledger(store, app_name, policy) as (opened, loaded):
         window = window_of(loaded, "sprint", at)
         with telling():
-            it = read_sprint(opened, app_name, loaded.calendar, window, practice_of(loaded))
+            it = read_sprint(opened, app_name, loaded.calendar, window, practice_of(loaded, opened))
         page, document = sprint_page(it), {"ledger": opened.url, **sprint_document(it)}
         write(page, document, Form.JSON if as_json else form, output, is_quiet=send_it)
         if send_it:
@@ -128,7 +127,7 @@ def quarter_command(
     with ledger(store, app_name, policy) as (opened, loaded):
         window = window_of(loaded, "quarter", at)
         with telling():
-            it = read_quarter(opened, app_name, loaded.calendar, window, practice_of(loaded), datetime.now(UTC))
+            it = read_quarter(opened, app_name, loaded.calendar, window, practice_of(loaded, opened), datetime.now(UTC))
         page, document = quarter_page(it), {"ledger": opened.url, **quarter_document(it)}
         write(page, document, Form.JSON if as_json else form, output, is_quiet=send_it)
         if send_it:
@@ -172,8 +171,9 @@ def read_week(opened: Store, loaded: Policy, app_name: str | None, at: str | Non
     """The weekly review of a ledger, with its agenda."""
     window = window_of(loaded, "week", at)
     with telling() as tell:
-        material = read_material(opened, app_name, loaded.calendar, window, dimensions_of(loaded), tell)
-        return with_agenda(weekly(material, practice_of(loaded), app_name))
+        practice = practice_of(loaded, opened)
+        material = read_material(opened, app_name, loaded.calendar, window, practice, tell)
+        return with_agenda(weekly(material, practice, app_name))
 
 
 def _notice(kind: str, window: Window, to: str, page: Page, app_name: str | None, loaded: Policy) -> Notice:

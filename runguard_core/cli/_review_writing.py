@@ -20,6 +20,7 @@ from runguard_core.cli._text import json_text
 from runguard_core.errors import PolicyError
 from runguard_core.finops import Window
 from runguard_core.finops.reviews import Page, Practice, html, markdown
+from runguard_core.ledger import Store
 from runguard_core.policy import Policy
 
 
@@ -65,15 +66,13 @@ def date_of(text: str) -> date:
         raise PolicyError(key="--at", expected=f"expected a date such as 2026-11-24, got {text!r:.40}") from None
 
 
-def dimensions_of(loaded: Policy) -> tuple[str, ...]:
-    """What calls must carry, by the policy; feature and team where it asks for nothing."""
-    return tuple(loaded.content.require) or ("feature", "team")
-
-
-def practice_of(loaded: Policy) -> Practice:
-    """What the policy and the people say."""
-    rules = loaded.rules
-    return Practice(registry=loaded.registry, budgets=rules.budgets, prices=rules.prices, zone=rules.zone)
+def practice_of(loaded: Policy, opened: Store) -> Practice:
+    """What the policy says, with the limits that are in force today."""
+    rules = loaded.in_force(opened).rules
+    return Practice(
+        registry=loaded.registry, budgets=rules.budgets, prices=rules.prices, zone=rules.zone, plan=loaded.plan,
+        rules=rules.attribution,
+    )  # fmt: skip
 
 
 def write(

@@ -83,8 +83,9 @@ def test_the_week_shows_the_incident_its_owner_and_what_to_do(files: Path) -> No
     row = next(row for row in found["features"] if row["feature"] == "code-review")
     assert (row["verdict"], row["direction"], row["owner"]) == ("degrading", "up", "ben@example.com")
     assert "unusual model" in [one["kind"] for one in row["opportunities"]]
-    assert found["coverage_ratio"]["feature"] == 1
-    assert 0.5 < found["coverage_ratio"]["owner"] < 1
+    shares = {one["dimension"]: one["covered_ratio"] for one in found["coverage"]}
+    assert shares["feature"] == 1
+    assert 0.5 < shares["owner"] < 1
     assert sum(int(one["nanos"]) for one in found["features"]) == int(found["nanos"])
     assert sum(point["minutes"] for point in found["agenda"]) <= 15
     assert (found["first_day"], found["last_day"], found["start"][:19]) == ("2026-09-07", "2026-09-13", "2026-09-06T22:00:00")

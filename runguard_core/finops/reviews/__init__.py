@@ -14,14 +14,15 @@ from runguard_core.finops.reviews._opportunities import SEEKERS, opportunities
 from runguard_core.finops.reviews._opportunity import Opportunity, OpportunityKind, Sample
 from runguard_core.finops.reviews._page import Cell, Column, Grid, Page, Point, Points
 from runguard_core.finops.reviews._pictures import blocks_of
-from runguard_core.finops.reviews._quarter import FeatureQuarter, PlannedFeature, QuarterReview, read_quarter
+from runguard_core.finops.reviews._practice import Practice
+from runguard_core.finops.reviews._quarter import FeatureQuarter, QuarterReview, read_quarter
 from runguard_core.finops.reviews._quarter_page import quarter_document, quarter_page
 from runguard_core.finops.reviews._sending import readers_of, review_notice
 from runguard_core.finops.reviews._sprint import Compared, SprintReview, read_sprint
 from runguard_core.finops.reviews._sprint_page import sprint_document, sprint_page
 from runguard_core.finops.reviews._verdict import RULE as VERDICT_RULE
 from runguard_core.finops.reviews._verdict import Direction, Verdict, direction, middle, rising_weeks, verdict
-from runguard_core.finops.reviews._weekly import FeatureWeek, Practice, WeeklyReview, weekly
+from runguard_core.finops.reviews._weekly import FeatureWeek, WeeklyReview, weekly
 from runguard_core.finops.reviews._weekly_document import weekly_document
 from runguard_core.finops.reviews._weekly_page import any_anomaly, weekly_page, with_agenda
 
@@ -46,7 +47,6 @@ __all__ = [
     "OpportunityKind",
     "Page",
     "Payer",
-    "PlannedFeature",
     "Point",
     "Points",
     "Practice",

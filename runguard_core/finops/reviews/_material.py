@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import nlargest
 
-from runguard_core.attribution import UNATTRIBUTED
 from runguard_core.events import CALL_REFUSED, RUN_TRIPPED
 from runguard_core.finops._calendar import Calendar, Window
 from runguard_core.finops._session_costs import SessionCost, feature_of, session_costs
-from runguard_core.finops.owners import CASE_KINDS
+from runguard_core.finops.owners import CASE_KINDS, Coverage, coverage
+from runguard_core.finops.planning import Headroom, Plan, headroom, read_spend
 from runguard_core.finops.reviews._backlog import Backlog, read_backlog
+from runguard_core.finops.reviews._practice import Practice
 from runguard_core.ledger import CallFilter, CallRecord, Event, EventFilter, Store, Total, conversation_of
 
 Tell = Callable[[str], None]
@@ -52,7 +53,8 @@ class Material:
         weeks: oldest first; the last is the reviewed one.
         spend: for each week its sums by feature.
         sessions, usual: costs of the week's sessions, and of those before it (four weeks, or one with many), by feature.
-        payers: whose each feature is. carried: for each dimension asked for, the nano-USD of calls that carry it.
+        payers: whose each feature is. coverage: of what calls must carry.
+        room: of the plan's reserve at the week's end, None without a plan.
         models: sums of the week, and usual_models of the weeks before it, by (feature, provider, model).
         events: stops of the week, and what is said of episodes. stopped: calls of the stopped sessions, by (app, session).
         dearest: by feature, calls of its dearest sessions of the week, one tuple a session. backlog: as it stands after it.
@@ -63,7 +65,8 @@ class Material:
     sessions: Mapping[str, tuple[SessionCost, ...]]
     usual: Mapping[str, tuple[SessionCost, ...]]
     payers: Mapping[str, Payer] = field(default_factory=dict)
-    carried: Mapping[str, int] = field(default_factory=dict)
+    coverage: tuple[Coverage, ...] = ()
+    room: Headroom | None = None
     models: Mapping[tuple[str, str, str], Total] = field(default_factory=dict)
     usual_models: Mapping[tuple[str, str, str], Total] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
@@ -78,13 +81,13 @@ class Material:
 
 
 def read_material(
-    store: Store, app: str | None, calendar: Calendar, week: Window, dimensions: Sequence[str] = (), tell: Tell | None = None
+    store: Store, app: str | None, calendar: Calendar, week: Window, practice: Practice, tell: Tell | None = None
 ) -> Material:
     """Read what a weekly review needs: sums, and calls, of a large week only those of the dearest sessions.
 
     Args:
         app: whose; None for every app of the ledger. calendar: of the team. week: the reviewed one.
-        dimensions: whose coverage is asked for. tell: told what is being read.
+        practice: its rules and its plan are asked for. tell: told what is being read.
     """
     say = tell or _nobody
     weeks = tuple(calendar.before(week, "week", count) for count in range(TREND_WEEKS - 1, -1, -1))
@@ -101,7 +104,8 @@ def read_material(
     read, count = reader(store, week, at_once=are_few), None if are_few else SAMPLED_SESSIONS
     return Material(
         weeks=weeks, spend=spend, sessions=sessions, usual=usual, payers=payers_of(store, app, week), events=events,
-        carried={name: _carried(store, app, week, name) for name in dimensions},
+        coverage=coverage(store, app, week.start, week.end, practice.rules),
+        room=_room(store, app, calendar, week, practice.plan),
         models=_by_model(store, CallFilter(app=app, since=week.start, until=week.end)), usual_models=_by_model(store, before),
         stopped=_stopped(read, events),
         dearest={feature: _dearest(read, app, costs, count) for feature, costs in sessions.items()},
@@ -182,9 +186,12 @@ def _as_text(item: tuple[tuple[str | None, ...], Total]) -> tuple[str, ...]:
     return tuple(value or "" for value in item[0])
 
 
-def _carried(store: Store, app: str | None, week: Window, dimension: str) -> int:
-    found = store.totals((dimension,), CallFilter(app=app, since=week.start, until=week.end))
-    return sum(total.cost_nanos for (value,), total in found.items() if value not in {None, "", UNATTRIBUTED})
+def _room(store: Store, app: str | None, calendar: Calendar, week: Window, plan: Plan) -> Headroom | None:
+    """How much of the reserve of its month was used when the week ended."""
+    if plan.total_nanos is None:
+        return None
+    month = calendar.month(week.days[-1])
+    return headroom(plan, read_spend(store, app, calendar, week.end, month.start), calendar, month, week.end)
 
 
 def _events(store: Store, app: str | None, week: Window) -> tuple[Event, ...]:

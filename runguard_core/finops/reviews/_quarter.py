@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from runguard_core.finops._calendar import Calendar, Window
+from runguard_core.finops.planning import FeaturePlan
 from runguard_core.finops.reviews._costs import NO_COSTS, Costs, all_costs, costs_by
-from runguard_core.finops.reviews._limits import Allowed, allowed
+from runguard_core.finops.reviews._limits import Allowed
 from runguard_core.finops.reviews._material import Payer, payers_of
-from runguard_core.finops.reviews._weekly import Practice, allowed_to, owner_of
+from runguard_core.finops.reviews._practice import Practice
+from runguard_core.finops.reviews._weekly import allowed_to, allowed_to_all, owner_of
 from runguard_core.ledger import Store
 
 #: Of a budget so much is for the usual, the rest for the tail: ten times the traffic for hours, three times for a week.
 STEADY_RATIO = 0.7
 #: A budget within this share of what is proposed is right as it is.
 CLOSE_RATIO = 0.15
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedFeature:
-    """A feature that does not run yet.
-
-    Attributes:
-        name: its name. session_nanos: what a session is estimated to cost. session_count: sessions a month.
-    """
-
-    name: str
-    session_nanos: int
-    session_count: int
-
-    @property
-    def month_nanos(self) -> int:
-        """What a month of it is estimated to cost."""
-        return self.session_nanos * self.session_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +50,7 @@ class QuarterReview:
 
     Attributes:
         quarter, months: which. app: whose; None for all.
-        features: dearest first. planned: features that do not run yet. allowed: by the budgets of the whole app.
+        features: dearest first. planned: features of the plan without a call in it. allowed: by the budgets of the whole app.
     """
 
     quarter: Window
@@ -74,7 +58,7 @@ class QuarterReview:
     app: str | None
     features: tuple[FeatureQuarter, ...]
     allowed: Allowed | None
-    planned: tuple[PlannedFeature, ...] = field(default=())
+    planned: Mapping[str, FeaturePlan] = field(default_factory=dict)
 
     @property
     def nanos(self) -> int:
@@ -91,7 +75,6 @@ class QuarterReview:
 
 def read_quarter(
     store: Store, app: str | None, calendar: Calendar, quarter: Window, practice: Practice, now: datetime,
-    planned: Sequence[PlannedFeature] = (),
 ) -> QuarterReview:  # fmt: skip
     """The review of a quarter, from sums of its sessions by month.
 
@@ -105,11 +88,10 @@ def read_quarter(
         _row(name, payer, tuple(one.get(name, NO_COSTS) for one in costs), practice, (quarter, *months), over)
         for name, payer in payers.items()
     ]
-    apps = {payer.app for payer in payers.values()}
-    named = app or (next(iter(apps)) if len(apps) == 1 else None)
+    planned = {name: one for name, one in sorted(practice.plan.features.items()) if name not in payers}
     return QuarterReview(
         quarter=quarter, months=months, app=app, features=tuple(sorted(rows, key=lambda row: (-row.nanos, row.feature))),
-        allowed=None if named is None else allowed(practice.budgets, {"app": named}, quarter), planned=tuple(planned),
+        allowed=allowed_to_all(payers, practice, quarter, app), planned=planned,
     )  # fmt: skip
 
 

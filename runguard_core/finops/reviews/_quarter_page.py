@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from runguard_core.finops.planning import FeaturePlan
 from runguard_core.finops.reviews._costs import ratio_of
 from runguard_core.finops.reviews._page import Cell, Column, Grid, Page, Point, Points, Tone
-from runguard_core.finops.reviews._quarter import FeatureQuarter, PlannedFeature, QuarterReview
+from runguard_core.finops.reviews._quarter import FeatureQuarter, QuarterReview
 from runguard_core.finops.reviews._weekly_document import allowed_document, nanos_text, window_document
 from runguard_core.finops.reviews._words import change_cell, counted, day_month, short_name, used_cell, used_sentence
 from runguard_core.money import brief_usd
@@ -24,11 +25,11 @@ def quarter_page(it: QuarterReview) -> Page:
     sessions = sum(month.session_count for month in it.by_month)
     lead = [Point(f"{brief_usd(it.nanos)} in {counted(sessions, 'session')}{used_sentence(it.nanos, it.allowed)}.")]
     if it.planned:
-        month = sum(one.month_nanos for one in it.planned)
+        month = sum(one.nanos for one in it.planned.values())
         lead.append(Point(f"Planned features would add {brief_usd(month)} a month."))
     blocks = (
         _features(it), _trend(it),
-        Points("Planned features", tuple(map(_planned, it.planned)), "The policy plans none."),
+        Points("Planned features", tuple(_planned(name, one) for name, one in it.planned.items()), "The plan names none."),
         Points("To decide", _decisions(it), "Every budget is right as it is."),
     )  # fmt: skip
     whose = f" of {it.app}" if it.app else ""
@@ -43,9 +44,9 @@ def quarter_document(it: QuarterReview) -> dict[str, Any]:
         "budget": allowed_document(it.allowed), "months": [month.name for month in it.months],
         "features": [_feature(row) for row in it.features],
         "planned": [
-            {"feature": one.name, "session_nanos": str(one.session_nanos), "session_count": one.session_count,
-             "month_nanos": str(one.month_nanos)}
-            for one in it.planned
+            {"feature": name, "month_nanos": str(one.nanos), "session_nanos": nanos_text(one.session_nanos),
+             "session_count": one.session_count, "estimate_nanos": nanos_text(one.estimate_nanos)}
+            for name, one in it.planned.items()
         ],
     }  # fmt: skip
 
@@ -105,11 +106,10 @@ def _trend(it: QuarterReview) -> Grid:
     return Grid("Median cost per session", columns, tuple(rows))
 
 
-def _planned(one: PlannedFeature) -> Point:
-    return Point(
-        f"{one.name}: {brief_usd(one.month_nanos)} a month",
-        f"{brief_usd(one.session_nanos)} a session, {counted(one.session_count, 'session')} a month",
-    )
+def _planned(name: str, one: FeaturePlan) -> Point:
+    sized = one.session_nanos is not None and one.session_count is not None
+    said = f"{brief_usd(one.session_nanos or 0)} a session, {counted(one.session_count or 0, 'session')} a month" if sized else ""
+    return Point(f"{name}: {brief_usd(one.nanos)} a month", said)
 
 
 def _decisions(it: QuarterReview) -> tuple[Point, ...]:

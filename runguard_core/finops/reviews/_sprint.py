@@ -12,8 +12,9 @@ from runguard_core.finops.reviews._backlog import Backlog, read_backlog
 from runguard_core.finops.reviews._costs import NO_COSTS, Costs, all_costs, costs_by, names_in
 from runguard_core.finops.reviews._episodes import Anomaly, anomalies_of, opened_in
 from runguard_core.finops.reviews._material import Payer, episode_events, payers_of
+from runguard_core.finops.reviews._practice import Practice
 from runguard_core.finops.reviews._verdict import Direction
-from runguard_core.finops.reviews._weekly import Practice, owner_of
+from runguard_core.finops.reviews._weekly import owner_of
 from runguard_core.ledger import CallFilter, Store
 
 #: A release that was seen within so many days before the sprint is not new in it.

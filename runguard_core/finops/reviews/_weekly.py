@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from runguard_core.budgets import Budget
 from runguard_core.finops._calendar import Window
 from runguard_core.finops._session_costs import percentile
-from runguard_core.finops.owners import Concerned, Registry, duty_of
+from runguard_core.finops.owners import Concerned, Coverage, Registry, duty_of
+from runguard_core.finops.planning import Headroom
 from runguard_core.finops.reviews._agenda import AgendaPoint
 from runguard_core.finops.reviews._avoided import Avoided, avoided
 from runguard_core.finops.reviews._backlog import Backlog
@@ -18,6 +17,7 @@ from runguard_core.finops.reviews._limits import Allowed, allowed, scaled_months
 from runguard_core.finops.reviews._material import Material, Payer
 from runguard_core.finops.reviews._opportunities import opportunities
 from runguard_core.finops.reviews._opportunity import Listed, Opportunity, Sample
+from runguard_core.finops.reviews._practice import Practice
 from runguard_core.finops.reviews._verdict import Direction, Verdict, direction, rising_weeks, verdict
 from runguard_core.ledger import Total
 from runguard_core.prices import PriceBook
@@ -90,7 +90,8 @@ class WeeklyReview:
         features: dearest first; those without a call in the week and the one before are left out.
         spend: of everything by week, oldest first. allowed: by the budgets of the whole app.
         anomalies: opened in the week. left_over: older ones that nobody has settled.
-        coverage: for each dimension asked for, the share of spend that carries it, 0 to 1; None without spend.
+        coverage: for each dimension that calls must carry, how much of the spend does.
+        room: the reserve of the plan in the month of the week's last day, at the week's end; None without a plan.
         backlog: what is to be done, was done, and saved. agenda: for the meeting.
     """
 
@@ -102,7 +103,8 @@ class WeeklyReview:
     allowed: Allowed | None
     anomalies: tuple[Anomaly, ...]
     left_over: tuple[Anomaly, ...]
-    coverage: Mapping[str, float | None]
+    coverage: tuple[Coverage, ...]
+    room: Headroom | None
     backlog: Backlog
     agenda: tuple[AgendaPoint, ...] = ()
 
@@ -110,22 +112,6 @@ class WeeklyReview:
     def nanos(self) -> int:
         """Spend of the reviewed week."""
         return self.spend[-1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Practice:
-    """What the policy says, beside the ledger's rows.
-
-    Attributes:
-        registry, budgets, prices, zone: of the policy.
-        plan: what is planned a month by feature, nano-USD; a feature's plan goes before its budgets.
-    """
-
-    registry: Registry = field(default_factory=Registry)
-    budgets: Sequence[Budget] = ()
-    prices: PriceBook = field(default_factory=PriceBook)
-    zone: tzinfo = UTC
-    plan: Mapping[str, int] = field(default_factory=dict)
 
 
 def weekly(material: Material, practice: Practice, app: str | None = None) -> WeeklyReview:
@@ -138,9 +124,9 @@ def weekly(material: Material, practice: Practice, app: str | None = None) -> We
     return WeeklyReview(
         week=material.week, app=app, spend=sums, total=sum(material.spend[-1].values(), _NOTHING),
         features=tuple(sorted(features, key=lambda row: (-row.nanos, row.feature))),
-        allowed=_of_app(material, practice, app),
+        allowed=allowed_to_all(material.payers, practice, material.week, app),
         anomalies=opened_in(episodes, material.week), left_over=left_over(episodes, material.week),
-        coverage={name: nanos / sums[-1] if sums[-1] else None for name, nanos in material.carried.items()},
+        coverage=material.coverage, room=material.room,
         backlog=material.backlog or Backlog(material.week.end_day),
     )  # fmt: skip
 
@@ -175,8 +161,9 @@ def _feature(
 
 def allowed_to(feature: str, payer: Payer, practice: Practice, window: Window) -> Allowed | None:
     """What a feature's plan, else its tightest budget, allows in a window."""
-    if feature in practice.plan:
-        return Allowed("plan", scaled_months(practice.plan[feature], window))
+    planned = practice.plan.features.get(feature)
+    if planned is not None:
+        return Allowed("plan", scaled_months(planned.nanos, window))
     who = {"app": payer.app, "feature": feature} | ({"team": payer.team} if payer.team else {})
     return allowed(practice.budgets, who, window)
 
@@ -192,9 +179,12 @@ def sample_of(feature: str, material: Material, prices: PriceBook) -> Sample:
     )  # fmt: skip
 
 
-def _of_app(material: Material, practice: Practice, app: str | None) -> Allowed | None:
-    apps = {payer.app for payer in material.payers.values()}
-    if practice.plan and set(practice.plan) >= set(material.spend[-1]):
-        return Allowed("plan", scaled_months(sum(practice.plan.values()), material.week))
+def allowed_to_all(
+    payers: Mapping[str, Payer], practice: Practice, window: Window, app: str | None
+) -> Allowed | None:  # fmt: skip
+    """What the plan's total, else the tightest budget of the whole app, allows in a window; None for several apps."""
+    if practice.plan.total_nanos is not None:
+        return Allowed("plan", scaled_months(practice.plan.total_nanos, window))
+    apps = {payer.app for payer in payers.values()}
     named = app or (next(iter(apps)) if len(apps) == 1 else None)
-    return None if named is None else allowed(practice.budgets, {"app": named}, material.week)
+    return None if named is None else allowed(practice.budgets, {"app": named}, window)

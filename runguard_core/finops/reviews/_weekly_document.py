@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from runguard_core.finops._calendar import Window
-from runguard_core.finops.owners import case_json
+from runguard_core.finops.owners import case_json, coverage_json
+from runguard_core.finops.planning import Headroom
 from runguard_core.finops.reviews._avoided import Avoided
 from runguard_core.finops.reviews._backlog import backlog_document
 from runguard_core.finops.reviews._episodes import Anomaly
@@ -24,7 +25,7 @@ def weekly_document(it: WeeklyReview) -> dict[str, Any]:
         "features": [feature_document(row) for row in it.features],
         "anomalies": [anomaly_document(one) for one in it.anomalies],
         "unsettled_before": [anomaly_document(one) for one in it.left_over],
-        "coverage_ratio": dict(it.coverage), **backlog_document(it.backlog),
+        "coverage": [coverage_json(one) for one in it.coverage], "reserve": _room(it.room), **backlog_document(it.backlog),
         "agenda": [{"minutes": one.minutes, "title": one.title, "sentence": one.sentence} for one in it.agenda],
     }  # fmt: skip
 
@@ -64,6 +65,15 @@ def feature_document(row: FeatureWeek) -> dict[str, Any]:
         "stopped": [_stopped(one) for one in row.stopped], "avoided_nanos": str(row.avoided_nanos),
         "budget": allowed_document(row.allowed), "rising_weeks": row.rising_weeks,
         "opportunities": [_opportunity(one) for one in row.opportunities], "sampled_nanos": str(row.sampled_nanos),
+    }  # fmt: skip
+
+
+def _room(room: Headroom | None) -> dict[str, Any] | None:
+    if room is None:
+        return None
+    return {
+        "month": room.month.name, "reserve_nanos": str(room.reserve_nanos), "used_nanos": str(room.used_nanos),
+        "used_ratio": room.used_ratio,
     }  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def with_agenda(it: WeeklyReview) -> WeeklyReview:
 def weekly_page(it: WeeklyReview) -> Page:
     """The page."""
     lead = [Point(_spend_sentence(it)), Point(any_anomaly(it), tone="warn" if it.anomalies else "good")]
-    lead += [Point(text) for text in (_stopped_sentence(it), _coverage_sentence(it)) if text]
+    lead += [Point(text) for text in (_stopped_sentence(it), _reserve_sentence(it), _coverage_sentence(it)) if text]
     blocks = (
         feature_grid(it.features, _sum_row(it)),
         anomalies_points(it.anomalies, it.left_over, it),
@@ -106,8 +106,19 @@ def _stopped_sentence(it: WeeklyReview) -> str:
 
 
 def _coverage_sentence(it: WeeklyReview) -> str:
-    known = [(name, share) for name, share in it.coverage.items() if share is not None]
-    return "Share of spend that says its " + ", ".join(f"{name}: {share:.1%}" for name, share in known) + "." if known else ""
+    if not it.nanos:
+        return ""
+    shares = ", ".join(f"{one.dimension}: {one.covered_ratio:.1%}" for one in it.coverage)
+    other = [f"{value} is no allowed {one.dimension}" for one in it.coverage for value, _ in one.others[:1]]
+    return f"Share of spend that says its {shares}{'; ' + ', '.join(other) if other else ''}." if shares else ""
+
+
+def _reserve_sentence(it: WeeklyReview) -> str:
+    room = it.room
+    if room is None or not room.reserve_nanos:
+        return ""
+    of = f"of {brief_usd(room.reserve_nanos)} kept in {room.month.name} for tails"
+    return f"Reserve: {room.used_ratio:.0%} {of} was used by the week's end."
 
 
 def _anomaly_sentence(it: WeeklyReview, unsettled: list[Anomaly]) -> str:

@@ -25,7 +25,7 @@ def stop(at: datetime, session: str, feature: str = "search", kind: str = ev.RUN
 
 
 def stopped_in(store: Store) -> tuple[Avoided, ...]:
-    return avoided(read_material(store, None, Calendar(), Calendar().week(MONDAY)))
+    return avoided(read_material(store, None, Calendar(), Calendar().week(MONDAY), Practice()))
 
 
 @settings(max_examples=40, deadline=None)
@@ -81,7 +81,9 @@ def test_the_page_calls_it_an_estimate_and_states_the_rule() -> None:
         put(store, model_call(MONDAY, 8 * 10**9, session=f"o{number}"))
     put(store, model_call(MONDAY, 5 * 10**8, session="bad"))
     store.announce([stop(MONDAY + timedelta(minutes=1), "bad")])
-    page = weekly_page(with_agenda(weekly(read_material(store, None, Calendar(), Calendar().week(MONDAY)), Practice())))
+    page = weekly_page(
+        with_agenda(weekly(read_material(store, None, Calendar(), Calendar().week(MONDAY), Practice()), Practice()))
+    )
     assert "The breaker stopped 1 session; that avoided about $7.50, an estimate; at the 95th percentile $7.50." in [
         point.head for point in page.lead
     ]

@@ -11,8 +11,8 @@ from runguard_core.budgets import Budget
 from runguard_core.finops import Calendar, feature_of
 from runguard_core.finops.actions import Size, finishing, opening, read_actions
 from runguard_core.finops.owners import cases, resolved_event
+from runguard_core.finops.planning import FeaturePlan, Plan
 from runguard_core.finops.reviews import (
-    PlannedFeature,
     Practice,
     any_anomaly,
     digest_document,
@@ -120,7 +120,7 @@ def test_actions_and_wins_are_in_the_review_of_the_week_and_of_the_sprint() -> N
             put(store, model_call(at, nanos, session=f"{day}-{number}"))
     act(store, "Shorter prompts", "ana@x.org", monday - 20 * DAY, monday)
     act(store, "Cheaper model", "ben@x.org", monday - 20 * DAY, None)
-    it = with_agenda(weekly(read_material(store, None, CALENDAR, CALENDAR.week(monday)), Practice()))
+    it = with_agenda(weekly(read_material(store, None, CALENDAR, CALENDAR.week(monday), Practice()), Practice()))
     assert ([one.title for one in it.backlog.standing.overdue], len(it.backlog.wins)) == (["Cheaper model"], 1)
     text = markdown(weekly_page(it))
     assert "overdue since 1 Sep: Cheaper model" in text
@@ -179,8 +179,10 @@ def test_a_quarter_shows_medians_by_month_and_planned_features() -> None:
     store, calendar = open_store("memory://"), Calendar(year_starts_in=2)
     for month, nanos in ((8, 10**9), (9, 2 * 10**9), (10, 3 * 10**9)):
         put(store, model_call(datetime(2026, month, 5, tzinfo=UTC), nanos, session=f"s{month}"))
-    planned = [PlannedFeature(name="voice", session_nanos=2 * 10**8, session_count=3000)]
-    it = read_quarter(store, APP, calendar, calendar.quarter(date(2026, 9, 1)), Practice(), NOW, planned)
+    plan = Plan(
+        features={"voice": FeaturePlan(session_nanos=2 * 10**8, session_count=3000), "search": FeaturePlan(usd_nanos=10**9)}
+    )
+    it = read_quarter(store, APP, calendar, calendar.quarter(date(2026, 9, 1)), Practice(plan=plan), NOW)
     assert (it.quarter.name, [month.name for month in it.months]) == ("2026-Q3", ["2026-08", "2026-09", "2026-10"])
     found = quarter_document(it)
     assert [month["median_nanos"] for month in found["features"][0]["months"]] == ["1000000000", "2000000000", "3000000000"]
@@ -196,7 +198,7 @@ def test_a_digest_is_its_owners_features_and_nothing_else() -> None:
     for feature, owner in (("search", "ana@x.org"), ("chat", "ana@x.org"), ("code", "ben@x.org"), ("lost", None)):
         put(store, model_call(at, feature=feature, owner=owner))
     announce(store, episode(at, "code"))
-    it = with_agenda(weekly(read_material(store, None, CALENDAR, CALENDAR.week(at)), Practice()))
+    it = with_agenda(weekly(read_material(store, None, CALENDAR, CALENDAR.week(at), Practice()), Practice()))
     assert owners_of(it) == ("ana@x.org", "ben@x.org")
     found = {owner: digest_document(it, owner) for owner in owners_of(it)}
     assert {owner: [row["feature"] for row in one["features"]] for owner, one in found.items()} == {
@@ -214,7 +216,7 @@ def test_anomalies_of_the_week_have_their_cause_and_state_and_older_ones_stay_un
     store, monday = open_store("memory://"), datetime(2026, 9, 7, 9, tzinfo=UTC)
     put(store, model_call(monday, owner="ana@x.org"))
     week = CALENDAR.week(monday)
-    quiet = weekly(read_material(store, None, CALENDAR, week), Practice())
+    quiet = weekly(read_material(store, None, CALENDAR, week, Practice()), Practice())
     assert any_anomaly(quiet) == "No anomaly was announced this week."
     for one in (
         episode(monday - 9 * DAY, "chat"),
@@ -225,7 +227,7 @@ def test_anomalies_of_the_week_have_their_cause_and_state_and_older_ones_stay_un
         announce(store, one)
     store.announce([label_event(episode(monday - 7 * DAY, "code"), "planned", "eva", "launch", APP, NOW)])
     resolve(store, "an-search-0907", "ana", "a retry loop")
-    it = with_agenda(weekly(read_material(store, None, CALENDAR, week), Practice()))
+    it = with_agenda(weekly(read_material(store, None, CALENDAR, week, Practice()), Practice()))
     assert [(one.episode.feature, one.state, one.case.cause, one.case.resolved_by) for one in it.anomalies] == [
         ("search", "resolved", "a retry loop", "ana")
     ]

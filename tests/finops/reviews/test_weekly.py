@@ -15,6 +15,7 @@ from runguard_core.attribution import Attribution
 from runguard_core.budgets import Budget
 from runguard_core.finops import Calendar, feature_of
 from runguard_core.finops.owners import Duty, Registry
+from runguard_core.finops.planning import FeaturePlan, Plan
 from runguard_core.finops.reviews import (
     Practice,
     Verdict,
@@ -30,6 +31,7 @@ from runguard_core.finops.reviews import (
     weekly_page,
     with_agenda,
 )
+from runguard_core.guard import AttributionRule
 from runguard_core.ledger import CallFilter, Store, conversation_of
 from runguard_core.stores import open_store
 from tests.finops.conftest import SHOP
@@ -40,7 +42,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 def review(store: Store, at: date, calendar: Calendar | None = None, practice: Practice | None = None) -> WeeklyReview:
     calendar = calendar or Calendar()
-    material = read_material(store, None, calendar, calendar.week(at), ("feature", "team"))
+    material = read_material(store, None, calendar, calendar.week(at), practice or Practice())
     return with_agenda(weekly(material, practice or Practice()))
 
 
@@ -102,7 +104,8 @@ def test_each_call_is_in_one_week_when_clocks_change(hours: list[int], first: da
 def test_a_week_without_calls_is_a_page_that_says_so() -> None:
     """No rows, no percentiles, no division by nothing."""
     it = review(open_store("memory://"), date(2026, 9, 7))
-    assert (it.features, it.nanos, it.coverage) == ((), 0, {"feature": None, "team": None})
+    assert (it.features, it.nanos) == ((), 0)
+    assert "Share of spend" not in markdown(weekly_page(it))
     assert "$0 for 0 model calls" in markdown(weekly_page(it))
     assert sum(point.minutes for point in it.agenda) == 2
 
@@ -143,7 +146,9 @@ def test_budgets_are_scaled_to_the_week_and_a_plan_goes_before_them() -> None:
     month = review(store, at, practice=Practice(budgets=budgets[1:]))
     assert month.features[0].allowed is not None
     assert month.features[0].allowed.nanos == 310 * 10**9 * 3 // 30 + 310 * 10**9 * 4 // 31
-    planned = review(store, at, practice=Practice(budgets=budgets, plan={"search": 30 * 10**9}))
+    planned = review(
+        store, at, practice=Practice(budgets=budgets, plan=Plan(features={"search": FeaturePlan(usd_nanos=30 * 10**9)}))
+    )
     assert planned.features[0].allowed is not None
     assert (planned.features[0].allowed.name, planned.features[0].allowed.nanos) == ("plan", 3 * 10**9 + 30 * 10**9 * 4 // 31)
 
@@ -152,7 +157,11 @@ def test_coverage_is_the_share_of_spend_that_carries_a_dimension() -> None:
     """By money, not by calls; what was filed as unattributed does not carry it."""
     store, at = open_store("memory://"), datetime(2026, 9, 8, tzinfo=UTC)
     put(store, model_call(at, 75, team="care"), model_call(at, 15, team="unattributed"), model_call(at, 10, feature=None))
-    assert review(store, date(2026, 9, 7)).coverage == {"feature": 0.9, "team": 0.75}
+    it = review(
+        store, date(2026, 9, 7), practice=Practice(rules=[AttributionRule(dimension="team", allowed=frozenset({"care"}))])
+    )
+    assert [(one.dimension, one.covered_ratio) for one in it.coverage] == [("team", 0.75)]
+    assert "Share of spend that says its team: 75.0%" in markdown(weekly_page(it))
 
 
 def test_the_owner_is_the_policys_else_the_calls() -> None:
@@ -170,7 +179,7 @@ def test_apps_are_features_where_calls_name_none_and_can_be_asked_for_alone() ->
     store, at = open_store("memory://"), datetime(2026, 9, 8, tzinfo=UTC)
     put(store, model_call(at, feature=None), model_call(at, feature="chat"))
     assert {row.feature for row in review(store, date(2026, 9, 7)).features} == {APP, "chat"}
-    material = read_material(store, "other", Calendar(), Calendar().week(date(2026, 9, 7)))
+    material = read_material(store, "other", Calendar(), Calendar().week(date(2026, 9, 7)), Practice())
     assert weekly(material, Practice(), "other").features == ()
 
 
@@ -204,7 +213,7 @@ def test_a_feature_of_two_apps_is_one_row_and_a_session_of_two_features_is_two_s
     put(store, model_call(at, 5), other, model_call(at, 11, feature="chat"))
     it = review(store, date(2026, 9, 7))
     assert {row.feature: (row.nanos, row.session_count) for row in it.features} == {"search": (12, 2), "chat": (11, 1)}
-    dearest = read_material(store, None, Calendar(), it.week).dearest
+    dearest = read_material(store, None, Calendar(), it.week, Practice()).dearest
     assert {name: sum(call.cost_nanos for its in some for call in its) for name, some in dearest.items()} == {
         "search": 12,
         "chat": 11,
@@ -237,3 +246,17 @@ def test_a_budget_of_everything_is_no_budget_of_a_feature() -> None:
     assert it.features[0].allowed is None
     assert it.allowed is not None
     assert scaled(budget, Calendar().month(date(2026, 9, 1))) == 300 * 10**9
+
+
+def test_a_plan_with_a_total_says_how_much_of_the_reserve_is_used() -> None:
+    """At the week's end, in the month of its last day; without a total there is no such line."""
+    store = open_store("memory://")
+    put(store, model_call(datetime(2026, 9, 8, tzinfo=UTC), 58 * 10**9), model_call(datetime(2026, 9, 20, tzinfo=UTC), 10**9))
+    plan = Plan(total_nanos=100 * 10**9)  # 70 a month steady, so 30.33 by the end of the 13th
+    it = review(store, date(2026, 9, 7), practice=Practice(plan=plan))
+    assert it.room is not None
+    assert (it.room.reserve_nanos, it.room.used_nanos) == (30 * 10**9, 58 * 10**9 - 70 * 10**9 * 13 // 30)
+    assert "Reserve: 92% of $30.00 kept in 2026-09 for tails was used by the week's end." in markdown(weekly_page(it))
+    assert it.allowed is not None
+    assert (it.allowed.name, it.allowed.nanos) == ("plan", 100 * 10**9 * 7 // 30)
+    assert review(store, date(2026, 9, 7)).room is None
