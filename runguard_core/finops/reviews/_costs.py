@@ -45,19 +45,19 @@ class Costs:
 NO_COSTS = Costs()
 
 
-def costs_by(store: Store, app: str | None, window: Window, dimension: str) -> dict[str, Costs]:
-    """Costs of sessions by a dimension; a session of two values counts under both, with what it cost under each.
+def costs_by(store: Store, app: str | None, window: Window, *dimensions: str) -> list[dict[str, Costs]]:
+    """Costs of sessions by each dimension, read once; a session of two values counts under both, with what it cost under each.
 
     Args:
-        dimension: "feature" (the app where a call names none), "agent", ...
+        dimensions: "feature" (the app where a call names none), "agent", ...
     """
     where = CallFilter(app=app, since=window.start, until=window.end)
-    sums: dict[str, dict[str, int]] = {}
-    for (its_app, value, session), total in store.totals(("app", dimension, "conversation"), where).items():
-        name = value or (its_app or "" if dimension == "feature" else "")
-        its = sums.setdefault(name, {})
-        its[session or ""] = its.get(session or "", 0) + total.cost_nanos
-    return {name: Costs(tuple(sorted(sums[name].values()))) for name in sorted(sums)}
+    sums: list[dict[str, dict[str, int]]] = [{} for _ in dimensions]
+    for (its_app, *values, session), total in store.totals(("app", *dimensions, "conversation"), where).items():
+        for dimension, value, found in zip(dimensions, values, sums, strict=True):
+            its = found.setdefault(value or (its_app or "" if dimension == "feature" else ""), {})
+            its[session or ""] = its.get(session or "", 0) + total.cost_nanos
+    return [{name: Costs(tuple(sorted(found[name].values()))) for name in sorted(found)} for found in sums]
 
 
 def all_costs(costs: Mapping[str, Costs]) -> Costs:

@@ -82,7 +82,7 @@ def read_quarter(
         now: months that are not over by then are shown, and not taken as a pace.
     """
     months = months_of(calendar, quarter)
-    costs = [costs_by(store, app, month, "feature") for month in months]
+    costs = [costs_by(store, app, month, "feature")[0] for month in months]
     payers, over = payers_of(store, app, quarter), sum(month.end <= now for month in months)
     rows = [
         _row(name, payer, tuple(one.get(name, NO_COSTS) for one in costs), practice, (quarter, *months), over)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -70,22 +71,22 @@ def read_sprint(store: Store, app: str | None, calendar: Calendar, sprint: Windo
     """The review of a sprint, from sums of sessions only."""
     before = calendar.before(sprint, "sprint")
     payers = payers_of(store, app, sprint)
+    now, then = (costs_by(store, app, window, "feature", "agent") for window in (sprint, before))
     features = tuple(
         replace(row, owner=owner_of(row.name, payers.get(row.name, Payer(row.name)), practice.registry))
-        for row in _compared(store, app, sprint, before, "feature")
+        for row in _compared(now[0], then[0])
     )
     anomalies = anomalies_of(episode_events(store, app, before.start), practice.zone)
     return SprintReview(
-        sprint=sprint, before=before, app=app, features=features, agents=_compared(store, app, sprint, before, "agent"),
+        sprint=sprint, before=before, app=app, features=features, agents=_compared(now[1], then[1]),
         anomalies=opened_in(anomalies, sprint), anomaly_count_before=len(opened_in(anomalies, before)),
         releases=_new_releases(store, app, sprint), backlog=read_backlog(store, app, sprint),
         claim=claim(store, app, sprint.end, calendar),
     )  # fmt: skip
 
 
-def _compared(store: Store, app: str | None, now: Window, before: Window, dimension: str) -> tuple[Compared, ...]:
-    here, there = costs_by(store, app, now, dimension), costs_by(store, app, before, dimension)
-    return tuple(Compared(name, here.get(name, NO_COSTS), there.get(name, NO_COSTS)) for name in names_in(here, there))
+def _compared(now: Mapping[str, Costs], before: Mapping[str, Costs]) -> tuple[Compared, ...]:
+    return tuple(Compared(name, now.get(name, NO_COSTS), before.get(name, NO_COSTS)) for name in names_in(now, before))
 
 
 def _new_releases(store: Store, app: str | None, sprint: Window) -> tuple[str, ...]:
