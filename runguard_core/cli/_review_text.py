@@ -30,7 +30,7 @@ def print_page(console: Console, page: Page) -> None:
     if page.rules:
         console.print()
     for rule in page.rules:
-        console.print(Padding(f"[dim]{shown(rule)}[/]", (0, 0, 0, 0)))
+        console.print(f"[dim]{shown(rule)}[/]")
 
 
 def _print_grid(console: Console, grid: Grid) -> None:
@@ -54,13 +54,18 @@ def _print_points(console: Console, block: Points) -> None:
     for point in block.points:
         _print_point(console, point)
     if not block.points:
-        console.print(f"  [dim]{shown(block.empty)}[/]")
+        console.print(f"  [dim]{_said(block.empty)}[/]")
 
 
 def _print_point(console: Console, point: Point) -> None:
     console.print(Padding(f"[bold]{_toned(shown(point.head), point.tone)}[/]", (0, 0, 0, 2)))
     if point.text:
-        console.print(Padding(_CODE.sub(r"[cyan]\1[/]", shown(point.text)), (0, 0, 0, 6)))
+        console.print(Padding(_said(point.text), (0, 0, 0, 6)))
+
+
+def _said(text: str) -> str:
+    """A sentence; what stands between backticks is a command."""
+    return _CODE.sub(r"[cyan]\1[/]", shown(text))
 
 
 def _toned(text: str, tone: str) -> str:

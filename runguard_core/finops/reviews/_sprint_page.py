@@ -24,7 +24,7 @@ RULE = (
     "medians (a test at 5 %); an agent is what calls name so, a session of two counts under both with what it cost under each"
 )
 CLAIM_RULE = (
-    "since the first weeks: cost per session of the latest four whole weeks against the first four, feature by feature, so that "
+    "three months: cost per session of the latest four whole weeks against the first four, feature by feature, so that "
     "traffic does not count; teams that hold such reviews are said to spend 20 to 40 % less within three months"
 )
 
@@ -77,7 +77,7 @@ def anomaly_sentence(it: SprintReview) -> str:
 
 def claim_sentence(it: SprintReview) -> str:
     """The latest weeks against the first ones."""
-    return f"Since the first weeks: {it.claim.verdict}."
+    return f'"20 to 40 % less within three months": {it.claim.verdict}.'
 
 
 def sprint_document(it: SprintReview) -> dict[str, Any]:
