@@ -45,8 +45,8 @@ class Avoided:
 
 def avoided(material: Material) -> tuple[Avoided, ...]:
     """Sessions that were stopped in the week, each once, in the order of their first stops."""
-    stops = first_stops(material.events)
-    ran = {feature: _not_stopped(its, stops) for feature, its in _together(material).items()}
+    ran = {feature: _not_stopped(its, first_stops(material.events)) for feature, its in _together(material).items()}
+    stops = first_stops(event for event in material.events if material.week.covers(event.at))
     every = [cost for costs in ran.values() for cost in costs]
     found = []
     for event in stops.values():

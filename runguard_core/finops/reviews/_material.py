@@ -56,7 +56,8 @@ class Material:
         payers: whose each feature is. coverage: of what calls must carry.
         room: of the plan's reserve at the week's end, None without a plan.
         models: sums of the week, and usual_models of the weeks before it, by (feature, provider, model).
-        events: stops of the week, and what is said of episodes. stopped: calls of the stopped sessions, by (app, session).
+        events: stops of the week and of those before it, and what is said of episodes.
+        stopped: calls of the week's stopped sessions, by (app, session).
         dearest: by feature, calls of its dearest sessions of the week, one tuple a session. backlog: as it stands after it.
     """
 
@@ -98,16 +99,16 @@ def read_material(
     sessions = by_feature(session_costs(store, app, week.start, week.end))
     usual = by_feature(_usual(store, app, weeks))
     say("events")
-    events = _events(store, app, week)
+    events = _events(store, app, weeks)
     say("dearest sessions")
     are_few = sum(total.call_count + total.tool_count for total in spend[-1].values()) <= MOST_AT_ONCE
-    read, count = reader(store, week, at_once=are_few), None if are_few else SAMPLED_SESSIONS
+    read, count = reader(store, app, week, at_once=are_few), None if are_few else SAMPLED_SESSIONS
     return Material(
         weeks=weeks, spend=spend, sessions=sessions, usual=usual, payers=payers_of(store, app, week), events=events,
         coverage=coverage(store, app, week.start, week.end, practice.rules),
         room=_room(store, app, calendar, week, practice.plan),
         models=_by_model(store, CallFilter(app=app, since=week.start, until=week.end)), usual_models=_by_model(store, before),
-        stopped=_stopped(read, events),
+        stopped=_stopped(read, [event for event in events if week.covers(event.at)]),
         dearest={feature: _dearest(read, app, costs, count) for feature, costs in sessions.items()},
         backlog=read_backlog(store, app, week),
     )  # fmt: skip
@@ -132,14 +133,14 @@ def calls_of_session(store: Store, app: str | None, session: str, window: Window
     return (alone,) if alone is not None else ()
 
 
-def reader(store: Store, window: Window, *, at_once: bool) -> Read:
+def reader(store: Store, app: str | None, window: Window, *, at_once: bool) -> Read:
     """How to read the calls of a session in a window: from all calls, read at once, or session by session."""
     if not at_once:
-        return lambda app, session: calls_of_session(store, app, session, window)
+        return lambda its_app, session: calls_of_session(store, its_app, session, window)
     kept: dict[str, list[CallRecord]] = {}
-    for call in store.calls(CallFilter(since=window.start, until=window.end)):
+    for call in store.calls(CallFilter(app=app, since=window.start, until=window.end)):
         kept.setdefault(conversation_of(call), []).append(call)
-    return lambda app, session: tuple(call for call in kept.get(session, ()) if app in {None, call.attribution.app})
+    return lambda its_app, session: tuple(call for call in kept.get(session, ()) if its_app in {None, call.attribution.app})
 
 
 def _usual(store: Store, app: str | None, weeks: Sequence[Window]) -> tuple[SessionCost, ...]:
@@ -194,8 +195,9 @@ def _room(store: Store, app: str | None, calendar: Calendar, week: Window, plan:
     return headroom(plan, read_spend(store, app, calendar, week.end, month.start), calendar, month, week.end)
 
 
-def _events(store: Store, app: str | None, week: Window) -> tuple[Event, ...]:
-    stops = store.events(EventFilter(app=app, kinds=STOPS, since=week.start, until=week.end))
+def _events(store: Store, app: str | None, weeks: Sequence[Window]) -> tuple[Event, ...]:
+    week = weeks[-1]
+    stops = store.events(EventFilter(app=app, kinds=STOPS, since=weeks[-1 - USUAL_WEEKS].start, until=week.end))
     return (*stops, *episode_events(store, app, week.start - _EPISODES_REACH))
 
 

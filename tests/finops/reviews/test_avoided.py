@@ -70,6 +70,9 @@ def test_where_the_feature_has_too_few_all_features_are_compared_with() -> None:
         store.announce([stop(MONDAY + timedelta(minutes=1), f"t{number}", "chat")])
     put(store, model_call(MONDAY, 4, session="bad"))
     store.announce([stop(MONDAY + timedelta(minutes=1), "bad")])
+    for number in range(5):  # stopped the week before: what they would have cost is not known either
+        put(store, model_call(MONDAY - timedelta(days=6), 10**9, session=f"w{number}", feature="chat"))
+        store.announce([stop(MONDAY - timedelta(days=6), f"w{number}", "chat")])
     one = next(one for one in stopped_in(store) if one.session == "bad")
     assert (one.peer_count, one.nanos) == (5, 6)
 
