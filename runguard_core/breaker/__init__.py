@@ -1,5 +1,6 @@
 """The breaker: which scopes are stopped, why, and how they start again."""
 
+from runguard_core.breaker._selecting import Selector, chosen
 from runguard_core.breaker._transitions import (
     SCOPES,
     Latches,
@@ -19,8 +20,10 @@ from runguard_core.breaker._transitions import (
 __all__ = [
     "SCOPES",
     "Latches",
+    "Selector",
     "blocking",
     "blocking_above",
+    "chosen",
     "cleared_by_limit",
     "has_ended",
     "how_to_clear",

@@ -7,7 +7,7 @@ state        comes from                                  leaves by
 OPEN         a stop verdict latches the *run*            reset by a person, `until`, or a raised limit
 HALF_OPEN    the tripped run's session                   next run shows a mark: OPEN for that run, HALF_OPEN stays;
                                                          next run ends without one: closed
-FORCED_OPEN  a person's kill switch, any scope           reset by a person
+FORCED_OPEN  a person's kill switch, any scope           reset by a person, or `until` where the person set one
 ===========  ==========================================  =====================================================
 """
 
@@ -83,11 +83,11 @@ def refuse(account_key: str, sentence: str, who: Attribution, at: datetime, unti
     )  # fmt: skip
 
 
-def kill(scope_kind: str, scope_id: str, reason: str, by: str, at: datetime) -> Latch:
-    """A person stops a scope until a person resets it."""
+def kill(scope_kind: str, scope_id: str, reason: str, by: str, at: datetime, until: datetime | None = None) -> Latch:
+    """A person stops a scope until a person resets it, or until a time."""
     return Latch(
         scope_kind=scope_kind, scope_id=scope_id, state=LatchState.FORCED_OPEN, rule="kill", reason=reason,
-        since=at, by=by,
+        since=at, until=until, by=by,
     )  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def cleared_by_limit(latches: Latches, account_key: str) -> list[Latch]:
 def is_stale(latch: Latch, at: datetime) -> bool:
     """Whether a latch stops nothing any more: its time is over, or its run or session is long past."""
     if latch.state is LatchState.FORCED_OPEN:
-        return False
+        return has_ended(latch, at)
     age = at - latch.since
     return has_ended(latch, at) or age > (RUN_LATCH_AGE if latch.scope_kind == "run" else SESSION_LATCH_AGE)
 
@@ -119,7 +119,7 @@ def how_to_clear(latch: Latch) -> str:
     """What a person can do about it, one sentence."""
     target = f"{latch.scope_kind}:{latch.scope_id}"
     if latch.account_key is not None:
-        return "raise the limit (session.raise_limit) or start a new run when the budget frees"
+        return "raise the limit (`runguard raise`, session.raise_limit) or start a new run when the budget frees"
     if latch.state is LatchState.FORCED_OPEN:
         return f"`runguard reset {target} --reason ...` lets it run again"
     return f"a new run may go on (as a probe); `runguard reset {target} --reason ...` clears it"

@@ -1,4 +1,4 @@
-"""Commands that change something: reset, kill; and prices, policy."""
+"""`runguard prices` and `runguard policy`; and in whose name a command acts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ import typer
 from rich.table import Table
 
 from runguard_core.cli._app import (
-    AppOption,
     Exit,
     JsonOption,
     PolicyOption,
-    StoreOption,
     app,
     errors,
     fail,
-    ledger,
     out,
     say,
     show,
@@ -37,9 +34,6 @@ from runguard_core.ledger import Store
 from runguard_core.policy import STARTER, Policy, load_policy, notes, policy_schema
 from runguard_core.prices import Rates
 
-ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; recorded with the event.")]
-ScopeArgument = Annotated[str, typer.Argument(help="app, agent:NAME, feature:NAME, session:ID or run:ID.")]
-
 
 def person() -> str:
     """The name of whoever is at the keyboard."""
@@ -47,12 +41,6 @@ def person() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
-
-
-def _same_place(store: str | None, app_name: str | None, policy: Path | None) -> str:
-    """The options that lead to the same ledger and app again."""
-    given = {"--store": store, "--app": app_name, "--policy": policy}
-    return "".join(f" {option} {shlex.quote(str(value))}" for option, value in given.items() if value is not None)
 
 
 def guard_on(opened: Store, loaded: Policy, app_name: str | None) -> Guard:
@@ -74,47 +62,6 @@ def _app_of(opened: Store, default: str) -> str:
     if len(apps) > 1:
         raise fail(f"the ledger is of several apps ({', '.join(sorted(apps))}): say which with --app", Exit.USAGE)
     return next(iter(apps))
-
-
-@app.command("reset")
-def reset_command(
-    scope: ScopeArgument,
-    reason: ReasonOption,
-    store: StoreOption = None,
-    app_name: AppOption = None,
-    policy: PolicyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Let a stopped scope run again; the reason is recorded.
-
-    Example: [bold]runguard reset session:s-42 --reason "search index is back"[/]
-    """
-    with ledger(store, app_name, policy) as (opened, loaded):
-        dropped = guard_on(opened, loaded, app_name).reset(scope, reason=reason, by=person())
-        document = {"scope": scope, "was_stopped": dropped, "reason": reason}
-        show(as_json, document, lambda: say(f"{scope} may run again." if dropped else f"{scope} was not stopped."))
-
-
-@app.command("kill")
-def kill_command(
-    scope: ScopeArgument = "app",
-    reason: ReasonOption = "",
-    store: StoreOption = None,
-    app_name: AppOption = None,
-    policy: PolicyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Stop a scope until it is reset: no further call of it is sent, in any process on this ledger.
-
-    Example: [bold]runguard kill agent:planner --reason "runaway, see ticket 7"[/]
-    """
-    if not reason.strip():
-        raise fail("say why: --reason ...", Exit.USAGE)
-    with ledger(store, app_name, policy) as (opened, loaded):
-        guard_on(opened, loaded, app_name).kill(scope, reason=reason, by=person())
-        way = f'runguard reset {shlex.quote(scope)} --reason "..."{_same_place(store, app_name, policy)}'
-        document = {"scope": scope, "reason": reason, "undo": way}
-        show(as_json, document, lambda: say(f"{scope} is stopped. Undo: {way}"))
 
 
 @app.command("prices")

@@ -53,18 +53,18 @@ from runguard_core.reports import (
 )
 
 
-def since_of(text: str | None) -> datetime | None:
+def since_of(text: str | None, option: str = "--since") -> datetime | None:
     """So long ago ("24h", "7d", "90m"), or an ISO date or time."""
     if text is None:
         return None
     try:
         if re.fullmatch(r"\s*[\d.]+\s*[a-z]+\s*", text):
-            found = parse_limit(text, key="--since")
+            found = parse_limit(text, key=option)
             if found.unit is Unit.SECONDS:
                 return datetime.now(UTC) - timedelta(milliseconds=found.amount)
         at = datetime.fromisoformat(text)
     except (ValueError, OverflowError, PolicyError):
-        raise PolicyError(key="--since", expected=f'expected "24h", "7d" or 2026-11-24, got {text!r}') from None
+        raise PolicyError(key=option, expected=f'expected "24h", "7d" or 2026-11-24, got {text!r}') from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
@@ -147,7 +147,7 @@ def budget_command(
         now = datetime.now(UTC)
         opened.expire(now)
         live = [r for r in opened.accounts() if all_accounts or r.account.window_end is None or r.account.window_end > now]
-        rows = [(_budget_name(row, loaded), row) for row in live]
+        rows = [(budget_name(row, loaded), row) for row in live]
         sources = standing(ledger_url(store, app_name, policy), None)
         accounts = [account_json(row, name) for name, row in rows]
         document = {"ledger": opened.url, "accounts": accounts, "sources": [standing_json(one) for one in sources]}
@@ -158,7 +158,7 @@ def budget_command(
 _PARTS_OF_A_SUB_AGENTS_KEY = 3
 
 
-def _budget_name(row: AccountRow, policy: Policy) -> str | None:
+def budget_name(row: AccountRow, policy: Policy) -> str | None:
     """The policy's name for an account: accounts are kept by what they limit."""
     import json  # noqa: PLC0415
 

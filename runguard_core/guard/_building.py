@@ -22,6 +22,7 @@ from runguard_core.detectors import Fingerprint
 from runguard_core.errors import InvalidAmountError, PolicyError, PriceDataError, StoreError
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._engine import Engine
+from runguard_core.guard._policy_seen import note_policy
 from runguard_core.guard._rules import OnStoreError, QuoteMode, Rules, Unpriced
 from runguard_core.ledger import Store, Unit
 from runguard_core.money import usd_to_nanos
@@ -47,7 +48,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 _PLAIN = frozenset({
     "prices", "advise", "detectors", "turn_detectors", "tool_rules", "agent_owners", "require", "hold_seconds", "cap_output",
-    "assumed_rates", "anomalies", "policy_hash", "attribution", "owners", "runbooks",
+    "assumed_rates", "anomalies", "hash_users", "policy_hash", "policy_file", "policy_keys", "attribution", "owners", "runbooks",
 })  # fmt: skip
 
 
@@ -220,4 +221,7 @@ def engine_of(rules: Rules, store: str | Store | None, clock: Clock, listeners: 
     opened = open_store_for(rules.defaults.app, store)
     key = Fingerprint(secret_of(opened.url))
     kill_file = kill_file_of(rules.defaults.app)
-    return Engine(rules, opened, clock=clock, listeners=listeners, fingerprint=key, kill_file=kill_file)
+    engine = Engine(rules, opened, clock=clock, listeners=listeners, fingerprint=key, kill_file=kill_file)
+    if rules.policy_file:
+        engine.dispatcher.defer(lambda: note_policy(engine))
+    return engine

@@ -76,9 +76,11 @@ def _answered(engine: Engine, made: Caller) -> Caller:
 
 
 def _completed(engine: Engine, who: Attribution) -> Attribution:
-    """With the agent's owner, and what the policy requires."""
+    """With the agent's owner, a user who is not named, and what the policy requires."""
     if who.owner is None and who.agent is not None and engine.rules.agent_owners:
         who = who.with_values(owner=engine.rules.agent_owners.get(who.agent))
+    if engine.rules.hash_users and who.user is not None:
+        who = who.with_values(user=engine.kept_user(who.user))
     return _filed(engine, who) if engine.rules.require else who
 
 

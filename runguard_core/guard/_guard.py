@@ -5,16 +5,17 @@ from __future__ import annotations
 import atexit
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from runguard_core import breaker
-from runguard_core import events as ev
 from runguard_core.attribution import Attribution, clean
-from runguard_core.budgets import Budget, Mode
+from runguard_core.budgets import Budget, Mode, parse_limit
 from runguard_core.calls import Call, ModelCall
 from runguard_core.clock import Clock, SystemClock
 from runguard_core.errors import PolicyError
+from runguard_core.guard import _deciding as deciding
 from runguard_core.guard._admitting import admit
 from runguard_core.guard._advising import advice_for
 from runguard_core.guard._ambient import current_session
@@ -28,7 +29,7 @@ from runguard_core.guard._plain import PlainCalls
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import Rules
 from runguard_core.guard._session import Session, end_run
-from runguard_core.ledger import Latch, Store
+from runguard_core.ledger import AccountRow, Latch, Store
 
 
 class Guard(PlainCalls):
@@ -131,6 +132,8 @@ class Guard(PlainCalls):
         What runs inside a tool (or a sub-agent) belongs to its run, whatever root of its own another framework sees there.
         """
         session, engine = current_session(), self._engine
+        if engine.rules.hash_users and values.get("user") is not None:
+            values["user"] = engine.kept_user(clean(values["user"]))
         mine = session is not None and session._engine is engine  # noqa: SLF001  same package
         start = session.attribution if session is not None and mine else engine.rules.defaults
         tool, is_child = innermost_tool(engine), engine.parts.of(start.run) is not None
@@ -190,16 +193,20 @@ class Guard(PlainCalls):
         """Keyed digest of a text (an API key, for example), as the ledger keeps it."""
         return self._engine.fingerprint.text(text)
 
+    def user_id(self, user: str) -> str:
+        """A user's id as the ledger keeps it: as it came, or its keyed digest where the policy hashes users."""
+        return self._engine.kept_user(user)
+
     # -- a person's decisions -------------------------------------------------------------------------------------
 
-    def kill(self, scope: str = "app", *, reason: str, by: str = "") -> None:
-        """Stop a scope ("app", "agent:NAME", "feature:NAME", "session:ID", "run:ID") until it is reset."""
-        kind, value = self._scope(scope)
-        at = self._engine.clock.now()
-        latch = breaker.kill(kind, value, reason, by or "unknown", at)
-        said = [ev.event(ev.KILLED, ev.STOP, f"{kind} {value} was stopped: {reason}", self._engine.who(), at, scope=scope, by=by)]
-        self._engine.store.put_latch(latch, said)
-        self._engine.dispatcher.send(said)
+    def kill(self, scope: str = "app", *, reason: str, by: str = "", until: datetime | None = None) -> None:
+        """Stop a scope ("app", "agent:NAME", "feature:NAME", "session:ID", "run:ID") until it is reset, or until a time.
+
+        Raises:
+            PolicyError: a scope that is none, or a time that has passed.
+        """
+        kind, value = self.scope(scope)
+        deciding.kill(self._engine, kind, value, reason=reason, by=by, until=until)
 
     def reset(self, scope: str = "app", *, reason: str, by: str = "") -> bool:
         """Let a stopped scope run again; whether it was stopped. The reason is recorded.
@@ -207,18 +214,31 @@ class Guard(PlainCalls):
         Raises:
             PolicyError: without a reason, or for a scope that is none.
         """
-        kind, value = self._scope(scope)
-        if not reason.strip():
-            raise PolicyError(key="reason", expected="say why it may run again")
-        said = [
-            ev.event(ev.RESET, ev.NOTICE, f"{kind} {value} was reset{' by ' + by if by else ''}: {reason}",
-                     self._engine.who(), self._engine.clock.now(), scope=scope, by=by, reason=reason)
-        ]  # fmt: skip
-        dropped = self._engine.store.drop_latch(kind, value, said)
-        self._engine.dispatcher.send(said)
-        return dropped
+        kind, value = self.scope(scope)
+        return deciding.reset(self._engine, kind, value, reason=reason, by=by)
 
-    def _scope(self, scope: str) -> tuple[str, str]:
+    def raise_limit(
+        self, account: AccountRow, limit: object, *, reason: str, by: str = "", budget: str = "", until: datetime | None = None
+    ) -> tuple[Latch, ...]:
+        """Let one account of the ledger have another limit, and what the old one had stopped go on; the latches that were lifted.
+
+        Args:
+            account: one of `store.accounts()`; `Session.raise_limit` finds a session's own.
+            limit: written like a budget's, in the account's unit. until: when the policy's limit holds again.
+
+        Raises:
+            PolicyError: another unit, or a time that has passed.
+        """
+        wanted = parse_limit(limit)
+        if wanted.unit is not account.account.unit:
+            raise PolicyError(key="limit", expected=f"expected an amount in {account.account.unit.value}, got {wanted}")
+        return deciding.set_limit(
+            self._engine, account.account, wanted, was=account.limit, budget=budget, who=self._engine.who(), by=by,
+            reason=reason, until=until,
+        )  # fmt: skip
+
+    def scope(self, scope: str) -> tuple[str, str]:
+        """Kind and id of a scope as `kill` and `reset` take it. PolicyError: it is none."""
         kind, colon, value = scope.partition(":")
         if kind not in breaker.SCOPES or (kind != "app" and not value):
             raise PolicyError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
+from typing import Any
 
 from runguard_core.attribution import Attribution
 from runguard_core.budgets import Budget, Mode
@@ -60,7 +61,9 @@ class Rules:
         on_store_error: REFUSE, DEGRADED or ADMIT; degraded_limit_nanos: unverified spend allowed per process.
         hold_seconds: how long a hold lives without being renewed.
         anomalies: how spend is watched.
+        hash_users: keep users' ids as keyed digests.
         policy_hash: of the file these come from, "" for code.
+        policy_file: its name, "" for code; policy_keys: what it says, by key, secrets as digests: for the record of changes.
     """
 
     defaults: Attribution
@@ -88,7 +91,10 @@ class Rules:
     degraded_limit_nanos: int = 10**9
     hold_seconds: float = 600.0
     anomalies: AnomalyRules = field(default_factory=AnomalyRules)
+    hash_users: bool = False
     policy_hash: str = ""
+    policy_file: str = ""
+    policy_keys: Mapping[str, Any] = field(default_factory=dict)
 
     def active_turn_detectors(self) -> tuple[TurnDetector, ...]:
         """Those that are not off, so that what is off costs nothing."""

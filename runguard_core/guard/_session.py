@@ -15,10 +15,11 @@ from runguard_core.calls import Call, Outcome
 from runguard_core.errors import PolicyError
 from runguard_core.guard import _ambient
 from runguard_core.guard._admitting import admit
+from runguard_core.guard._deciding import set_limit
 from runguard_core.guard._preparing import plan_for
 from runguard_core.guard._reservation import Reservation
 from runguard_core.ids import new_id
-from runguard_core.ledger import Account, CallFilter, CallRecord, Latch, LimitOverride, Unit
+from runguard_core.ledger import Account, CallFilter, CallRecord, Latch, Unit
 from runguard_core.money import nanos_to_usd
 from runguard_core.usage import Usage
 
@@ -129,20 +130,12 @@ class Session:
         Raises:
             PolicyError: no such budget, or more than one.
         """
-        engine, at = self._engine, self._engine.clock.now()
         wanted = parse_limit(limit)
         found, account = self._budget(wanted.unit, budget)
-        said = ev.event(
-            ev.LIMIT_CHANGED, ev.NOTICE, f"limit of {account.title} is now {wanted}{' by ' + by if by else ''}",
-            self.attribution, at, budget=found.name, limit=str(wanted.amount), by=by, reason=reason, account=account.key,
+        set_limit(
+            self._engine, account, wanted, was=found.limit.amount, budget=found.name, who=self.attribution, by=by, reason=reason,
+            until=until,
         )  # fmt: skip
-        override = LimitOverride(
-            account_key=account.key, limit=wanted.amount, by=by or "unknown", reason=reason, since=at, until=until
-        )
-        engine.store.put_override(override, [said])
-        engine.dispatcher.send([said])
-        for latch in breaker.cleared_by_limit(engine.store.latches(), account.key):
-            engine.store.drop_latch(latch.scope_kind, latch.scope_id)
 
     def _budget(self, unit: Unit, name: str | None) -> tuple[Budget, Account]:
         engine, at = self._engine, self._engine.clock.now()

@@ -29,6 +29,7 @@ from runguard_core.policy._attribution import attribution_rules
 from runguard_core.policy._calendar import calendar_of
 from runguard_core.policy._detectors import detectors_of
 from runguard_core.policy._escalation import ladder_of, planned_of
+from runguard_core.policy._flattening import recorded_keys
 from runguard_core.policy._following import Limits
 from runguard_core.policy._layers import find_file, overriding, read_layers
 from runguard_core.policy._metrics import metrics_at
@@ -171,7 +172,7 @@ def checked(raw: Mapping[str, Any], name: str, environments: tuple[str, ...] = (
     digest = sha256(json.dumps(content.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
     try:
         check_alerts(content.alerts, _channels_named(content))
-        rules, limits = _rules(content, digest)
+        rules, limits = _rules(content, digest, name)
     except PolicyError as error:
         raise PolicyError(file=name, key=error.key, expected=error.expected) from None
     found = Policy(content, name or None, digest, rules, environments, limits)
@@ -187,7 +188,7 @@ def _channels_named(content: PolicyFile) -> dict[str, list[str]]:
     return found | {f"teams.{name}.channels": team.channels for name, team in content.teams.items()}
 
 
-def _rules(content: PolicyFile, digest: str) -> tuple[Rules, tuple[Resolved, ...]]:
+def _rules(content: PolicyFile, digest: str, file: str) -> tuple[Rules, tuple[Resolved, ...]]:
     settings: dict[str, Any] = {
         "quote": content.quote, "cap_output": content.cap_output, "timezone": content.timezone,
         "require": tuple(dict.fromkeys((*content.require, *content.attribution))),
@@ -195,6 +196,7 @@ def _rules(content: PolicyFile, digest: str) -> tuple[Rules, tuple[Resolved, ...
         "owners": named(content.agents, content.features, "owner"),
         "runbooks": named(content.agents, content.features, "runbook"),
         "prices": PriceBook(_prices(content.prices)), "policy_hash": digest,
+        "policy_file": file, "policy_keys": recorded_keys(content.model_dump(mode="json", exclude_defaults=True)),
         "turn_detectors": turn_detectors(content.detectors), "advise": content.detectors.advise,
         "detectors": detectors_of(content.detectors), "detector_modes": _modes(vars(content.detectors)),
         "tool_rules": tuple(ToolRule(n, Repetition(t.repetition)) for n, t in content.tools.items()),

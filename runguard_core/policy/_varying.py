@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from runguard_core.errors import PolicyError
+from runguard_core.policy._flattening import flat
 from runguard_core.policy._policy import Policy, checked
 
 _SPAN = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*\.\.\s*(\d+(?:\.\d+)?)(?:\s*\.\.\s*(\d+(?:\.\d+)?))?(\s*[^\d.\s].*)?$")
@@ -91,17 +91,6 @@ class Change:
 
 def changes(old: Policy, new: Policy) -> list[Change]:
     """Every key whose value differs, defaults filled in; budgets are compared by name, and false is as good as not there."""
-    before, after = dict(_flat(old.content.model_dump(mode="json"))), dict(_flat(new.content.model_dump(mode="json")))
+    before, after = dict(flat(old.content.model_dump(mode="json"))), dict(flat(new.content.model_dump(mode="json")))
     keys = [*before, *(key for key in after if key not in before)]
     return [Change(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
-
-
-def _flat(tables: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tables.items():
-        name = f"{path}{key}"
-        if isinstance(value, list) and value and all(isinstance(item, dict) and "name" in item for item in value):
-            yield from _flat({str(item["name"]): item for item in value}, f"{name}.")
-        elif isinstance(value, dict) and value:
-            yield from _flat(value, f"{name}.")
-        elif value is not False and value not in (None, [], {}) and not (path.startswith("budgets.") and key == "name"):
-            yield name, value

@@ -1,5 +1,6 @@
 """Why spend changed, and who changed what."""
 
+from runguard_core.finops.why._audit import DECISIONS, Decision, decisions, differing, kinds_of
 from runguard_core.finops.why._blame import Blamed, PartChange, Release, Verdict, culprit, release_of
 from runguard_core.finops.why._change import Change, Why, why
 from runguard_core.finops.why._means import LEAST_SESSIONS, Interval, Moments, difference
@@ -8,10 +9,12 @@ from runguard_core.finops.why._splitting import FACTORS, Factor, split_change, w
 from runguard_core.finops.why._windows import last_two, named_window
 
 __all__ = [
+    "DECISIONS",
     "FACTORS",
     "LEAST_SESSIONS",
     "Blamed",
     "Change",
+    "Decision",
     "Factor",
     "Interval",
     "Measured",
@@ -22,7 +25,10 @@ __all__ = [
     "Verdict",
     "Why",
     "culprit",
+    "decisions",
     "difference",
+    "differing",
+    "kinds_of",
     "last_two",
     "measured",
     "named_window",
