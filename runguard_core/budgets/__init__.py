@@ -2,6 +2,7 @@
 
 from runguard_core.budgets._admission import Asked, BudgetBook, account_of, effective_limit
 from runguard_core.budgets._budget import Budget, Mode
+from runguard_core.budgets._forgetting import without_user
 from runguard_core.budgets._limits import Limit, in_units, parse_limit, parse_share, show_amount
 from runguard_core.budgets._part import Part, part_account, part_key, series_of
 from runguard_core.budgets._periods import Period, Window, window
@@ -28,4 +29,5 @@ __all__ = [
     "series_of",
     "show_amount",
     "window",
+    "without_user",
 ]

@@ -102,7 +102,7 @@ def ledger_url(store: str | None, app_name: str | None, policy: Path | None) -> 
 
 def _there(store: str | None, app_name: str | None, policy: Policy) -> str:
     url = store or (None if app_name else policy.content.store) or _default_url(app_name, policy)
-    path = url.removeprefix("sqlite:///")
+    path = url.removeprefix("sqlite:///").partition("?leases=")[0]
     if url.startswith("sqlite:///") and not Path(path).exists():
         hint = "run an agent with RunGuard first, or `runguard demo`; or name one with --store or --app"
         raise fail(f"there is no ledger at {path}: {hint}{_others()}", Exit.NO_LEDGER)

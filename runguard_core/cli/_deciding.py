@@ -170,15 +170,15 @@ def kill_command(
             "scope": scopes[0] if len(scopes) == 1 else None, "scopes": scopes, "reason": why, "dry_run": dry_run,
             "until": None if ends is None else ends.isoformat(), "undo": undo[0] if len(undo) == 1 else undo,
         }  # fmt: skip
+        show(as_json, document, lambda: _say_killed(scopes, undo, ends, dry_run))
 
-        def text() -> None:
-            time = f" until {ends:%Y-%m-%d %H:%M}Z" if ends is not None else ""
-            for one, way in zip(scopes, undo, strict=True):
-                say(f"{one} would be stopped{time}." if dry_run else f"{one} is stopped{time}. Undo: {way}")
-            if not scopes:
-                say("No session matches.")
 
-        show(as_json, document, text)
+def _say_killed(scopes: list[str], undo: list[str], ends: datetime | None, dry_run: bool) -> None:
+    time = f" until {ends:%Y-%m-%d %H:%M}Z" if ends is not None else ""
+    for one, way in zip(scopes, undo, strict=True):
+        say(f"{one} would be stopped{time}." if dry_run else f"{one} is stopped{time}. Undo: {way}")
+    if not scopes:
+        say("No session matches.")
 
 
 def _spoken(opened: Store, app_name: str, rule: str, since: datetime, feature: str | None, agent: str | None) -> list[str]:

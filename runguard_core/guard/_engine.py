@@ -195,9 +195,11 @@ class Engine:
 
     def kept_user(self, user: str) -> str:
         """A user's id as the ledger keeps it; what is a digest already stays."""
-        if not self.rules.hash_users or user.startswith(HASHED_USER):
-            return user
-        return HASHED_USER + self.fingerprint.text(user)
+        return self.hashed_user(user) if self.rules.hash_users else user
+
+    def hashed_user(self, user: str) -> str:
+        """A user's id as a digest under the ledger's key."""
+        return user if user.startswith(HASHED_USER) else HASHED_USER + self.fingerprint.text(user)
 
     def who(self, **values: object) -> Attribution:
         """The guard's defaults with some values set."""

@@ -193,9 +193,9 @@ class Guard(PlainCalls):
         """Keyed digest of a text (an API key, for example), as the ledger keeps it."""
         return self._engine.fingerprint.text(text)
 
-    def user_id(self, user: str) -> str:
-        """A user's id as the ledger keeps it: as it came, or its keyed digest where the policy hashes users."""
-        return self._engine.kept_user(user)
+    def user_id(self, user: str, *, hashed: bool = False) -> str:
+        """A user's id as the ledger keeps it: as it came, or a keyed digest where the policy hashes users, or `hashed`."""
+        return self._engine.hashed_user(user) if hashed else self._engine.kept_user(user)
 
     # -- a person's decisions -------------------------------------------------------------------------------------
 
@@ -304,6 +304,3 @@ def _close_all() -> None:
     """At the interpreter's end every guard delivers what it has."""
     for guard in list(_live):
         guard.close()
-
-
-__all__ = ["Guard"]

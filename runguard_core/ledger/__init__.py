@@ -7,6 +7,7 @@ from runguard_core.ledger._entries import Discrepancy, Entry, EntryKind, Move, T
 from runguard_core.ledger._events import Event
 from runguard_core.ledger._filters import ALL_EVENTS, CallFilter, EventFilter
 from runguard_core.ledger._fleet import FleetStore, Parcel, Source
+from runguard_core.ledger._keeping import ForgettingStore, Forgotten, KeepingStore, Pruned
 from runguard_core.ledger._latches import Latch, LatchState, LimitOverride
 from runguard_core.ledger._leasing import Granted, Heard, LeaseBackend, LeaseVerb, Owner, ReserveVerb, SettleVerb, Want
 from runguard_core.ledger._store import Applied, Refusal, Reserved, Settled, Store
@@ -16,6 +17,7 @@ from runguard_core.ledger._totals import (
     TotalKey,
     conversation_of,
     counts_of,
+    dimension_of,
     latest_sessions,
     model_of,
     quarter_hour_of,
@@ -41,9 +43,12 @@ __all__ = [
     "Event",
     "EventFilter",
     "FleetStore",
+    "ForgettingStore",
+    "Forgotten",
     "Granted",
     "Heard",
     "Hold",
+    "KeepingStore",
     "Latch",
     "LatchState",
     "LeaseBackend",
@@ -52,6 +57,7 @@ __all__ = [
     "Move",
     "Owner",
     "Parcel",
+    "Pruned",
     "Refusal",
     "ReserveVerb",
     "Reserved",
@@ -69,6 +75,7 @@ __all__ = [
     "Want",
     "conversation_of",
     "counts_of",
+    "dimension_of",
     "fold",
     "latest_sessions",
     "model_of",

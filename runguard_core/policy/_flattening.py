@@ -8,6 +8,7 @@ from typing import Any
 
 #: Tables and keys whose values may hold addresses, tokens and passwords: the record keeps digests of them.
 _SECRET = ("alerts.", "billing.", "contacts.", "store")
+_CHANNELS = ".channels"
 _DIGEST_CHARS = 8
 
 
@@ -25,7 +26,7 @@ def flat(tables: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]
 
 def recorded_keys(tables: Mapping[str, Any]) -> dict[str, Any]:
     """What the ledger's record of policies keeps; a secret is told from another one, and from nothing, but not read."""
-    return {key: _digest(value) if key.startswith(_SECRET) else value for key, value in flat(tables)}
+    return {key: _digest(value) if key.startswith(_SECRET) or key.endswith(_CHANNELS) else value for key, value in flat(tables)}
 
 
 def _digest(value: Any) -> str:

@@ -196,6 +196,7 @@ def _rules(content: PolicyFile, digest: str, file: str) -> tuple[Rules, tuple[Re
         "owners": named(content.agents, content.features, "owner"),
         "runbooks": named(content.agents, content.features, "runbook"),
         "prices": PriceBook(_prices(content.prices)), "policy_hash": digest,
+        "hash_users": content.privacy.hash_users,
         "policy_file": file, "policy_keys": recorded_keys(content.model_dump(mode="json", exclude_defaults=True)),
         "turn_detectors": turn_detectors(content.detectors), "advise": content.detectors.advise,
         "detectors": detectors_of(content.detectors), "detector_modes": _modes(vars(content.detectors)),

@@ -2,7 +2,15 @@
 
 from runguard_core.stores._memory import MemoryStore
 from runguard_core.stores._migrating import Migrated, migrate
-from runguard_core.stores._opening import default_path, open_default, open_fleet, open_store, state_directory
+from runguard_core.stores._opening import (
+    default_path,
+    open_default,
+    open_fleet,
+    open_forgetting,
+    open_keeping,
+    open_store,
+    state_directory,
+)
 from runguard_core.stores._sqlite import SqliteStore
 from runguard_core.stores.leases import Leased
 
@@ -15,6 +23,8 @@ __all__ = [
     "migrate",
     "open_default",
     "open_fleet",
+    "open_forgetting",
+    "open_keeping",
     "open_store",
     "state_directory",
 ]

@@ -32,15 +32,15 @@ from runguard_core.ledger import (
     Tell,
 )
 from runguard_core.money import check_amount
-from runguard_core.stores._adding_up import AddsUp
 from runguard_core.stores._laws import assumed_settlement, check_asked, check_spent, discrepancies, matches
+from runguard_core.stores._memory_keeping import KeepsLess
 from runguard_core.stores._memory_rows import KeptAccount, KeptCall, Line, call_of, entry_of
 
 _PENDING, _POSTED, _VOIDED, _ASSUMED = CallState.PENDING, CallState.POSTED, CallState.VOIDED, CallState.ASSUMED
 _CREATED, _POST = Applied.CREATED, EntryKind.POST
 
 
-class MemoryStore(AddsUp):
+class MemoryStore(KeepsLess):
     """Lives and dies with the process."""
 
     url = "memory://"
@@ -53,7 +53,7 @@ class MemoryStore(AddsUp):
         self._pending: dict[str, KeptCall] = {}
         self._earliest: datetime | None = None  # no hold is due before it, so a reserve need not look at every hold
         self._tombstones: set[str] = set()
-        self._lines: list[Line | KeptCall] = []
+        self._lines: list[Line | KeptCall | None] = []  # None: dropped
         self._events: dict[str, Event] = {}
         self._latches: dict[tuple[str, str], Latch] = {}
         self._overrides: dict[str, LimitOverride] = {}
@@ -213,7 +213,7 @@ class MemoryStore(AddsUp):
     def verify(self, tell: Tell | None = None) -> tuple[Discrepancy, ...]:
         """See `Store.verify`; soon done, so nothing is told."""
         with self._lock:
-            return tuple(discrepancies(self.accounts(), self.entries(), self.calls(CallFilter())))
+            return tuple(discrepancies(self.accounts(), (*self.entries(), *self.carried_entries()), self.calls(CallFilter())))
 
     def balances(self, keys: Iterable[str]) -> dict[str, Balance]:
         """See `Store.balances`."""
@@ -242,8 +242,8 @@ class MemoryStore(AddsUp):
     def entries(self, call_id: str | None = None) -> tuple[Entry, ...]:
         """See `Store.entries`."""
         with self._lock:
-            lines = [(at, line) for at, line in enumerate(self._lines, 1) if call_id in {None, call_of(line).call.id}]
-            return tuple([entry_of(at, line) for at, line in lines])
+            lines = [(at, line) for at, line in enumerate(self._lines, 1) if line is not None]
+            return tuple([entry_of(at, line) for at, line in lines if call_id in {None, call_of(line).call.id}])
 
     def announce(self, events: Sequence[Event]) -> int:
         """See `Store.announce`."""

@@ -9,10 +9,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from runguard_core.errors import StoreError, StoreUnavailableError
-from runguard_core.ledger import FleetStore, LeaseBackend, Store
+from runguard_core.ledger import FleetStore, ForgettingStore, KeepingStore, LeaseBackend, Store
 from runguard_core.stores._memory import MemoryStore
 from runguard_core.stores._sqlite import SqliteStore
 from runguard_core.stores._sqlite_fleet import SqliteFleet
+from runguard_core.stores._sqlite_keeping import SqliteKeeper
 from runguard_core.stores._sqlite_leasing import SqliteLeases
 from runguard_core.stores.leases import Leased
 
@@ -102,6 +103,34 @@ def open_fleet(url: str) -> FleetStore:
     raise StoreUnavailableError(
         f"{scheme}://", "takes no other ledgers in", "name a PostgreSQL database or a file (sqlite:///FILE)"
     )
+
+
+def open_keeping(url: str) -> KeepingStore:
+    """The store that a URL names, as one that can drop the rows of old calls: a file (or memory).
+
+    Raises:
+        StoreUnavailableError: as for `open_store`; or a store that keeps all of them.
+    """
+    scheme, _, rest = _without_leases(url)[0].partition("://")
+    if scheme == "memory":
+        return MemoryStore()
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return SqliteKeeper(rest[1:].partition("?")[0])
+    open_store(url).close()  # what is no URL at all says so
+    raise StoreUnavailableError(f"{scheme}://", "drops no rows of old calls", "only a file does (sqlite:///FILE)")
+
+
+def open_forgetting(url: str) -> ForgettingStore:
+    """The store that a URL names, as one that can forget a user: a file (or memory).
+
+    Raises:
+        StoreUnavailableError: as for `open_store`; or a store that forgets nobody.
+    """
+    scheme = url.partition("://")[0]
+    if scheme in {"redis", "rediss", "valkey", "valkeys", "postgres", "postgresql"}:
+        open_store(url).close()
+        raise StoreUnavailableError(f"{scheme}://", "forgets nobody", "set hash_users under [privacy] from the beginning")
+    return open_keeping(url)
 
 
 def _redis(url: str, *, leases: bool) -> Store:

@@ -174,6 +174,7 @@ class Connections:
                 connection.execute("PRAGMA synchronous=FULL" if durably else "PRAGMA synchronous=NORMAL")
                 try:
                     connection.execute("BEGIN IMMEDIATE")
+                    self.words().refresh(connection)
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
@@ -199,6 +200,7 @@ class Connections:
                 return
             connection.execute("BEGIN")
             try:
+                self.words().refresh(connection)
                 yield connection
             finally:
                 with contextlib.suppress(sqlite3.OperationalError):  # a broken file has ended it already

@@ -49,7 +49,7 @@ def settled_rows(db: sqlite3.Connection, where: CallFilter) -> Iterator[Any]:
         test += " AND state = ?"
         values.append(STATES.index(where.state))
     if where.session is None and where.run is None and (where.since, where.until) != (None, None):
-        least, most = _numbers(db, where.since, where.until)
+        least, most = numbers_between(db, where.since, where.until)
         test += " AND n BETWEEN ? AND ?"
         values += [least, most]
     return _rows(db, test, values, where)
@@ -83,7 +83,7 @@ def payers_of(db: sqlite3.Connection, where: CallFilter) -> list[int] | None:
     return None if rows and all(row[1] for row in rows) else [row[0] for row in rows if row[1]]
 
 
-def _numbers(db: sqlite3.Connection, since: datetime | None, until: datetime | None) -> tuple[int, int]:
+def numbers_between(db: sqlite3.Connection, since: datetime | None, until: datetime | None) -> tuple[int, int]:
     """Between which numbers the settled calls of a time lie."""
     tests, values = ["1"], []
     if since is not None:

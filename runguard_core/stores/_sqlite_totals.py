@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from runguard_core.attribution import DIMENSIONS
@@ -26,6 +27,7 @@ from runguard_core.ledger import (
     totals_of,
 )
 from runguard_core.stores._sqlite_calls import call_of
+from runguard_core.stores._sqlite_carried import carried_totals, every_carried
 from runguard_core.stores._sqlite_rows import instant_of, micros_of
 from runguard_core.stores._sqlite_selecting import every_row, payers_of, pending_rows, selected, settled_rows
 from runguard_core.stores._sqlite_sums import QUARTER_MICROS
@@ -51,19 +53,27 @@ def kept_totals(db: sqlite3.Connection, words: Words, by: Sequence[str], where: 
     if where.limit:
         return totals_of(selected(db, words, where), by)
     if where.session or where.run or where.state or names & _OF_CALLS or (names & set(_OF_WHO) and names & set(_OF_QUARTERS)):
-        return totals_of(_calls(db, words, every_row(db, where)), by)
+        dropped = carried_totals(every_carried(db, words, where, payers_of(db, where)), by)
+        return _added(totals_of(_calls(db, words, every_row(db, where)), by), dropped)
     payers = payers_of(db, where)
-    kept, cut = (_runs if names & set(_OF_WHO) else _quarters)(db, words, by, where, payers)
+    kept, cut, dropped = (_runs if names & set(_OF_WHO) else _quarters)(db, words, by, where, payers)
     read = totals_of(_calls(db, words, (row for rows in (*cut, pending_rows(db, where)) for row in rows)), by)
-    for key, total in read.items():
-        kept[key] = kept[key] + total if key in kept else total
-    return kept
+    return _added(_added(kept, read), dropped)
+
+
+def _added(sums: dict[TotalKey, Total], more: dict[TotalKey, Total]) -> dict[TotalKey, Total]:
+    for key, total in more.items():
+        sums[key] = sums[key] + total if key in sums else total
+    return sums
 
 
 def kept_sessions(db: sqlite3.Connection, words: Words, where: CallFilter) -> tuple[tuple[str, str], ...]:
     """(app, conversation), the latest admission first."""
     if where.session or where.run or where.state or where.until is not None:
-        return latest_sessions(_calls(db, words, every_row(db, where)), where.limit)
+        dropped = (
+            replace(one.call, started_at=instant_of(one.last_at)) for one in every_carried(db, words, where, payers_of(db, where))
+        )
+        return latest_sessions(chain(_calls(db, words, every_row(db, where)), dropped), where.limit)
     latest: dict[tuple[str, str], datetime] = {}
     for call in _calls(db, words, pending_rows(db, where)):
         key = (call.attribution.app, conversation_of(call))
@@ -84,23 +94,27 @@ def _calls(db: sqlite3.Connection, words: Words, rows: Iterable[Any]) -> Iterato
 
 def _quarters(
     db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter, payers: list[int] | None
-) -> tuple[dict[TotalKey, Total], list[Iterable[Any]]]:
-    """Sums of the whole quarters in a time, and the settled rows of those that it cuts."""
+) -> tuple[dict[TotalKey, Total], list[Iterable[Any]], dict[TotalKey, Total]]:
+    """Sums of the whole quarters in a time, and the settled rows of those that it cuts, and sums of rows that are gone."""
     least = None if where.since is None else -(-micros_of(where.since) // QUARTER_MICROS)
     most = None if where.until is None else micros_of(where.until) // QUARTER_MICROS
     if least is not None and most is not None and least >= most:
-        return {}, [settled_rows(db, where)]
-    cut: list[Iterable[Any]] = []
+        return {}, [settled_rows(db, where)], carried_totals(every_carried(db, words, where, payers), by)
+    parts: list[CallFilter] = []
     if least is not None:
-        cut.append(settled_rows(db, replace(where, until=instant_of(least * QUARTER_MICROS))))
+        parts.append(replace(where, until=instant_of(least * QUARTER_MICROS)))
     if most is not None:
-        cut.append(settled_rows(db, replace(where, since=instant_of(most * QUARTER_MICROS))))
+        parts.append(replace(where, since=instant_of(most * QUARTER_MICROS)))
+    cut: list[Iterable[Any]] = [settled_rows(db, part) for part in parts]
+    dropped: dict[TotalKey, Total] = {}
+    for part in parts:
+        _added(dropped, carried_totals(every_carried(db, words, part, payers), by))
     needed = {column for name in by for column in _OF_QUARTERS.get(name, ("payer",))}
     columns = [column for column in ("quarter", "payer", "asked", "answered") if column in needed]
     tests = [f"payer IN ({', '.join(map(str, payers))})"] if payers is not None else []
     tests += [f"quarter >= {least}"] if least is not None else []
     tests += [f"quarter < {most}"] if most is not None else []
-    return _grouped(db, "quarter_total", columns, tests, _quarter_key(db, words, by, columns)), cut
+    return _grouped(db, "quarter_total", columns, tests, _quarter_key(db, words, by, columns)), cut, dropped
 
 
 def _quarter_key(db: sqlite3.Connection, words: Words, by: Sequence[str], columns: Sequence[str]) -> Callable[[Any], TotalKey]:
@@ -128,8 +142,8 @@ def _quarter_key(db: sqlite3.Connection, words: Words, by: Sequence[str], column
 
 def _runs(
     db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter, payers: list[int] | None
-) -> tuple[dict[TotalKey, Total], list[Iterable[Any]]]:
-    """Sums of the runs that lie in a time, and the settled rows of those that it cuts."""
+) -> tuple[dict[TotalKey, Total], list[Iterable[Any]], dict[TotalKey, Total]]:
+    """Sums of the runs that lie in a time, the settled rows of those that it cuts, and sums of rows of these that are gone."""
     columns = list(dict.fromkeys(_OF_WHO.get(name, "payer") for name in by))
     tests = [f"payer IN ({', '.join(map(str, payers))})"] if payers is not None else []
     whole, some = list(tests), list(tests)
@@ -151,7 +165,8 @@ def _runs(
     def key(row: Any) -> TotalKey:
         return tuple([row[at] if its is None else its[row[at]] for at, its in zip(places, of_payers, strict=True)])
 
-    return _grouped(db, _WHO_TABLES, columns, whole, key), [_of_runs(db, cut, where)]
+    dropped = carried_totals(every_carried(db, words, where, payers, cut), by)
+    return _grouped(db, _WHO_TABLES, columns, whole, key), [_of_runs(db, cut, where)], dropped
 
 
 class _Values(dict[int, str | None]):

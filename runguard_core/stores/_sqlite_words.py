@@ -50,7 +50,16 @@ class Words:
         """Nothing remembered yet."""
         self._ids: dict[Any, Any] = {}
         self._read: dict[tuple[str, Any], Any] = {}
+        self._stamp: str | None = None
         self._last: dict[int, tuple[Attribution | None, tuple[int, int]]] = {}  # by the very object, which is kept
+
+    def refresh(self, db: sqlite3.Connection) -> None:
+        """In a transaction: forget everything where another connection has changed what stands behind numbers."""
+        row = db.execute("SELECT value FROM meta WHERE key = 'words'").fetchone()
+        stamp = None if row is None else row[0]
+        if stamp != self._stamp:
+            self.forget()
+            self._stamp = stamp
 
     def forget(self) -> None:
         """A transaction was rolled back: what it added is not there."""

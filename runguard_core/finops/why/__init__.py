@@ -3,6 +3,7 @@
 from runguard_core.finops.why._audit import DECISIONS, Decision, decisions, differing, kinds_of
 from runguard_core.finops.why._blame import Blamed, PartChange, Release, Verdict, culprit, release_of
 from runguard_core.finops.why._change import Change, Why, why
+from runguard_core.finops.why._keeping import forget, prune
 from runguard_core.finops.why._means import LEAST_SESSIONS, Interval, Moments, difference
 from runguard_core.finops.why._measured import Measured, ModelUse, measured
 from runguard_core.finops.why._splitting import FACTORS, Factor, split_change, whole_parts
@@ -28,10 +29,12 @@ __all__ = [
     "decisions",
     "difference",
     "differing",
+    "forget",
     "kinds_of",
     "last_two",
     "measured",
     "named_window",
+    "prune",
     "release_of",
     "split_change",
     "whole_parts",
