@@ -5,23 +5,20 @@ from __future__ import annotations
 import atexit
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from runguard_core import breaker
 from runguard_core.attribution import Attribution, clean
-from runguard_core.budgets import Budget, Mode, parse_limit
+from runguard_core.budgets import Budget, Mode
 from runguard_core.calls import Call, ModelCall
 from runguard_core.clock import Clock, SystemClock
-from runguard_core.errors import PolicyError
-from runguard_core.guard import _deciding as deciding
 from runguard_core.guard._admitting import admit
 from runguard_core.guard._advising import advice_for
 from runguard_core.guard._ambient import current_session
 from runguard_core.guard._building import engine_of, rules_of
 from runguard_core.guard._callback import budget_listener
 from runguard_core.guard._child import Child
+from runguard_core.guard._decides import Decides
 from runguard_core.guard._dispatcher import Listener
 from runguard_core.guard._installing import install_adapters
 from runguard_core.guard._ownership import claim, innermost_tool, own
@@ -29,10 +26,10 @@ from runguard_core.guard._plain import PlainCalls
 from runguard_core.guard._reservation import Reservation
 from runguard_core.guard._rules import Rules
 from runguard_core.guard._session import Session, end_run
-from runguard_core.ledger import AccountRow, Latch, Store
+from runguard_core.ledger import Latch, Store
 
 
-class Guard(PlainCalls):
+class Guard(PlainCalls, Decides):
     """Meters calls and refuses the next one of a run that breaks a budget, loops, or was stopped by a person.
 
     Safe to use from any number of threads, tasks and (with a file ledger) processes.
@@ -196,55 +193,6 @@ class Guard(PlainCalls):
     def user_id(self, user: str, *, hashed: bool = False) -> str:
         """A user's id as the ledger keeps it: as it came, or a keyed digest where the policy hashes users, or `hashed`."""
         return self._engine.hashed_user(user) if hashed else self._engine.kept_user(user)
-
-    # -- a person's decisions -------------------------------------------------------------------------------------
-
-    def kill(self, scope: str = "app", *, reason: str, by: str = "", until: datetime | None = None) -> None:
-        """Stop a scope ("app", "agent:NAME", "feature:NAME", "session:ID", "run:ID") until it is reset, or until a time.
-
-        Raises:
-            PolicyError: a scope that is none, or a time that has passed.
-        """
-        kind, value = self.scope(scope)
-        deciding.kill(self._engine, kind, value, reason=reason, by=by, until=until)
-
-    def reset(self, scope: str = "app", *, reason: str, by: str = "") -> bool:
-        """Let a stopped scope run again; whether it was stopped. The reason is recorded.
-
-        Raises:
-            PolicyError: without a reason, or for a scope that is none.
-        """
-        kind, value = self.scope(scope)
-        return deciding.reset(self._engine, kind, value, reason=reason, by=by)
-
-    def raise_limit(
-        self, account: AccountRow, limit: object, *, reason: str, by: str = "", budget: str = "", until: datetime | None = None
-    ) -> tuple[Latch, ...]:
-        """Let one account of the ledger have another limit, and what the old one had stopped go on; the latches that were lifted.
-
-        Args:
-            account: one of `store.accounts()`; `Session.raise_limit` finds a session's own.
-            limit: written like a budget's, in the account's unit. until: when the policy's limit holds again.
-
-        Raises:
-            PolicyError: another unit, or a time that has passed.
-        """
-        wanted = parse_limit(limit)
-        if wanted.unit is not account.account.unit:
-            raise PolicyError(key="limit", expected=f"expected an amount in {account.account.unit.value}, got {wanted}")
-        return deciding.set_limit(
-            self._engine, account.account, wanted, was=account.limit, budget=budget, who=self._engine.who(), by=by,
-            reason=reason, until=until,
-        )  # fmt: skip
-
-    def scope(self, scope: str) -> tuple[str, str]:
-        """Kind and id of a scope as `kill` and `reset` take it. PolicyError: it is none."""
-        kind, colon, value = scope.partition(":")
-        if kind not in breaker.SCOPES or (kind != "app" and not value):
-            raise PolicyError(
-                key="scope", expected=f'expected "app" or KIND:ID with KIND in {", ".join(breaker.SCOPES)}, got {scope!r}'
-            )
-        return kind, clean(value) if colon and value else self.app
 
     # -- life -----------------------------------------------------------------------------------------------------
 

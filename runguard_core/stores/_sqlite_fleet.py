@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -23,6 +24,7 @@ from runguard_core.ledger import (
 from runguard_core.stores._sqlite import SqliteStore
 from runguard_core.stores._sqlite_rows import instant_of, micros
 
+_log = logging.getLogger("runguard")
 _PREFIX = "source:"
 #: A call in flight elsewhere is settled by the ledger it comes from, not by a deadline here.
 _FOR_EVER = timedelta(days=36_500)
@@ -48,6 +50,9 @@ class SqliteFleet(SqliteStore):
             if source.line > known.line or known is source:  # else all of it is here, and may be newer here
                 calls = {call.id: call for call in parcel.calls}
                 for call_id, lines in parcel.lines.items():
+                    if known is not source and lines[0].sequence <= known.line and self.call(call_id) is None:
+                        _log.warning("a correction of call %s came after its row was dropped here: passed over", call_id)
+                        continue
                     count += self._bring(calls.get(call_id) or _lost_lease(lines), lines, parcel)
             self.announce(parcel.events)
             latest = max(source.shipped_at, known.shipped_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runguard_core.fleet import ship
 from runguard_core.ids import new_id
 from runguard_core.ledger import (
     CallFilter,
     KeepingStore,
 )
 from runguard_core.stores import MemoryStore
+from runguard_core.stores._sqlite_fleet import SqliteFleet
 from runguard_core.stores._sqlite_keeping import SqliteKeeper
 from tests.stores.keeping_values import CUT, T0, an_event, enter, fill, sums
 
@@ -102,3 +105,24 @@ def test_a_carried_sum_that_was_changed_is_found(tmp_path: Path) -> None:
         store = SqliteKeeper(str(tmp_path / "book.db"))
         assert store.verify()
         store.close()
+
+
+def test_a_correction_that_is_shipped_after_its_call_was_dropped_counts_nothing_twice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The fleet's ledger has only the call's sum by then."""
+    host, fleet = MemoryStore(), SqliteFleet(str(tmp_path / "fleet.db"))
+    call = enter(host, T0, "post", 100)
+    ship(host, "ledger", fleet, host="h", at=T0)
+    keeper = SqliteKeeper(str(tmp_path / "fleet.db"))
+    keeper.prune(CUT, lambda _: an_event("e"))
+    keeper.close()
+    before = fleet.totals((), CallFilter())
+    settlement = host.calls(CallFilter())[0].settlement
+    assert settlement is not None
+    host.adjust(call.id, replace(settlement, cost_nanos=40), "a better count")
+    ship(host, "ledger", fleet, host="h", at=T0)
+    assert fleet.totals((), CallFilter()) == before
+    assert fleet.verify() == ()
+    assert "passed over" in caplog.text
+    fleet.close()
