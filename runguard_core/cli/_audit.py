@@ -76,7 +76,7 @@ def _change(key: str, before: Any, after: Any) -> str:
 def _value(key: str, value: Any) -> str:
     if value is None:
         return "-"
-    if key.endswith("_nanos"):
+    if key.endswith("nanos"):
         return format_usd(int(value))
     if key == "until":
         return _short(value)

@@ -17,9 +17,16 @@ DECISIONS: Mapping[str, tuple[str, ...]] = {
     "reset": (ev.RESET,),
     "raise": (ev.LIMIT_CHANGED,),
     "label": (ev.ANOMALY_LABELLED,),
+    "acknowledge": (ev.ANOMALY_ACKNOWLEDGED,),
+    "resolve": (ev.ANOMALY_RESOLVED,),
+    "action": (ev.ACTION_OPENED, ev.ACTION_CHANGED, ev.ACTION_DONE, ev.ACTION_DROPPED),
+    "close": (ev.PERIOD_CLOSED,),
+    "metric": (ev.METRIC_IMPORTED,),
     "forget": (ev.USER_FORGOTTEN,),
     "prune": (ev.CALLS_PRUNED,),
 }
+#: Rows of a file that somebody imported, maybe thousands: only where they are asked for.
+_MANY = frozenset({"metric"})
 _WORDS = {kind: word for word, kinds in DECISIONS.items() for kind in kinds}
 
 
@@ -51,20 +58,28 @@ def decisions(events: Iterable[Event], by: str | None = None) -> tuple[Decision,
 
 
 def kinds_of(words: Iterable[str]) -> tuple[str, ...]:
-    """The kinds of events of some words, all of them for none. KeyError: no such word."""
-    return tuple(kind for word in (tuple(words) or DECISIONS) for kind in DECISIONS[word])
+    """The kinds of events of some words; for none all of them but imported metrics. KeyError: no such word."""
+    asked = tuple(words) or tuple(word for word in DECISIONS if word not in _MANY)
+    return tuple(kind for word in asked for kind in DECISIONS[word])
 
 
 def _decision(event: Event) -> Decision:
     facts = event.facts
-    before, after = facts.get("before"), facts.get("after")
-    if event.kind == ev.ANOMALY_LABELLED:
-        after = {"label": facts.get("label")}
-    about = str(facts.get("scope") or facts.get("episode") or "")
-    return Decision(
-        event.id, event.at, _WORDS[event.kind], event.app, str(facts.get("by") or ""), about, str(facts.get("reason") or ""),
-        _table(before), _table(after),
-    )  # fmt: skip
+    before, after = _table(facts.get("before")), _table(facts.get("after"))
+    if after is None:
+        after = {key: facts[key] for key in _TOLD.get(event.kind, ()) if facts.get(key)} or None
+    said = {key: str(facts[key]) for key in ("by", *_ABOUT, *_REASON) if facts.get(key)}
+    about, reason = (next((said[key] for key in keys if key in said), "") for keys in (_ABOUT, _REASON))
+    return Decision(event.id, event.at, _WORDS[event.kind], event.app, said.get("by", ""), about, reason, before, after)
+
+
+#: Where events say what a decision is about, and why: the first of these facts.
+_ABOUT, _REASON = ("period", "scope", "episode", "action", "metric"), ("reason", "cause", "note", "source")
+#: Facts that say what is after, of events that do not say so themselves.
+_TOLD: Mapping[str, tuple[str, ...]] = {
+    ev.ANOMALY_LABELLED: ("label",), ev.PERIOD_CLOSED: ("nanos", "scope"), ev.METRIC_IMPORTED: ("date", "covers", "value"),
+    ev.ACTION_OPENED: ("title", "owner", "deadline"), ev.ACTION_CHANGED: ("what",), ev.ACTION_DONE: ("credit",),
+}  # fmt: skip
 
 
 def _table(said: Any) -> Mapping[str, Any] | None:
