@@ -54,6 +54,8 @@ def enter(
     )  # fmt: skip
     if end in {"post", "adjust"}:
         store.post(call.id, ended)
+    if end == "part":  # one account only is named
+        store.post(call.id, replace(ended, amounts=dict(list(amounts.items())[:1])))
     if end == "void":
         store.void(call.id, replace(ended, note="not sent"))
     if end == "assume":
@@ -69,7 +71,7 @@ def enter(
 
 def fill(store: KeepingStore) -> None:
     """Calls of every kind and end, over three days and several sessions."""
-    ends = ["post", "adjust", "void", "assume", "pending"]
+    ends = ["part", "adjust", "void", "assume", "pending"]
     for number in range(60):
         at = T0 + timedelta(minutes=70 * number, seconds=number)
         kind = CallKind.TOOL if number % 7 == 3 else CallKind.CHILD if number % 13 == 5 else CallKind.MODEL

@@ -107,6 +107,28 @@ def test_a_carried_sum_that_was_changed_is_found(tmp_path: Path) -> None:
         store.close()
 
 
+def test_sums_that_were_changed_alike_differ_from_what_was_written_down(tmp_path: Path) -> None:
+    """What was charged for all dropped calls stands once more."""
+    store = SqliteKeeper(str(tmp_path / "book.db"))
+    fill(store)
+    store.prune(CUT, lambda _: an_event("e"))
+    store.close()
+    db = sqlite3.connect(tmp_path / "book.db")
+    quarter, who, asked, answered = db.execute(
+        "SELECT quarter, who, asked, answered FROM carried WHERE cost_nanos > 0"
+    ).fetchone()
+    payer = db.execute("SELECT payer FROM who WHERE id = ?", (who,)).fetchone()[0]
+    more, at = "SET cost_nanos = cost_nanos + 1 WHERE", "quarter = ? AND asked = ? AND answered = ?"
+    db.execute(f"UPDATE carried {more} {at} AND who = ?", (quarter, asked, answered, who))
+    db.execute(f"UPDATE quarter_total {more} {at} AND payer = ?", (quarter, asked, answered, payer))
+    db.execute(f"UPDATE who_total {more} who = ?", (who,))
+    db.commit()
+    db.close()
+    store = SqliteKeeper(str(tmp_path / "book.db"))
+    assert [one.where for one in store.verify()] == ["sums of dropped calls"]
+    store.close()
+
+
 def test_a_correction_that_is_shipped_after_its_call_was_dropped_counts_nothing_twice(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
