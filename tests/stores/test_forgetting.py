@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,12 @@ from runguard_core.ledger import (
     Latch,
     LatchState,
     LimitOverride,
+    Owner,
     Settlement,
+    Want,
 )
 from runguard_core.stores._sqlite_keeping import SqliteKeeper
+from runguard_core.stores._sqlite_leasing import SqliteLeases
 from runguard_core.testing._ledger_values import a_settlement
 from tests.stores.keeping_values import BUDGETS, CUT, FOR_EVER, T0, an_event, enter, fill, sums
 
@@ -114,6 +117,20 @@ def test_an_account_with_calls_in_flight_keeps_its_name_until_they_have_ended(ke
     again = keeper.forget_user(("ann",), "forgotten-1", lambda _: an_event("two"))
     assert (again.account_count, again.in_use_count) == (2, 0)
     assert keeper.verify() == ()
+
+
+def test_an_account_that_a_process_has_leased_keeps_its_name(tmp_path: Path) -> None:
+    """The process gives back and settles by the key that it knows."""
+    backend = SqliteLeases(str(tmp_path / "book.db"))
+    account, now = place_of("ann"), datetime.now(UTC)
+    backend.enlist(Owner(id="o", host="h", boot_id="b", journal="j", applied=0, deadline=now + timedelta(minutes=5)))
+    backend.grant("o", [Want(account, 10, 10, 1000)], now=now)
+    backend.close()
+    keeper = SqliteKeeper(str(tmp_path / "book.db"))
+    found = keeper.forget_user(("ann",), "forgotten-1", lambda _: an_event("e"))
+    assert (found.account_count, found.in_use_count) == (0, 1)
+    assert account.key in {row.account.key for row in keeper.accounts()}
+    keeper.close()
 
 
 def test_a_dry_run_forgets_nobody_and_an_event_that_is_there_stops_all_of_it(keeper: KeepingStore) -> None:
