@@ -42,8 +42,7 @@ def print_wins(console: Console, rows: Sequence[Win], calendar: Calendar) -> Non
         console.print("No action is done yet: runguard actions done ID --shipped DATE")
         return
     columns = [
-        name("action"), name("what"), name("credit"), figure("per session before", 2), figure("after", 2),
-        figure("sessions", 1), figure("saved"), figure("90 % interval"),
+        name("action"), name("what"), name("credit"), figure("cost per session", 1), figure("saved"), figure("90 % interval")
     ]  # fmt: skip
     print_table(console, "What actions saved", columns, [_win_cells(win) for win in rows])
     for win in rows:
@@ -53,11 +52,10 @@ def print_wins(console: Console, rows: Sequence[Win], calendar: Calendar) -> Non
 def _win_cells(win: Win) -> tuple[str, ...]:
     saving, action = win.saving, win.action
     count = saving.session_count
-    before = format_usd(saving.expected_nanos // count) if count else ""
-    after = format_usd(saving.actual_nanos // count) if count else ""
+    each = f"{format_usd(saving.expected_nanos // count)} to {format_usd(saving.actual_nanos // count)}" if count else ""
     saved = "?" if saving.saved_nanos is None else f"[{'green' if saving.is_clear else 'yellow'}]{_saved(saving)}[/]"
     title = shown(f"{action.title} ({action.subject})")
-    return (action.id, title, shown(action.credit or action.owner), before, after, f"{count:,}", saved, _interval(saving))
+    return (action.id, title, shown(action.credit or action.owner), each, saved, _interval(saving))
 
 
 def _saved(saving: Saving) -> str:

@@ -68,7 +68,8 @@ class _Told:
             self.people = self.look.told(rung, self._about(episode), event.at)
         if self.people and (event.kind != ev.ANOMALY_CLOSED or not was_told):
             self.is_over = False
-            self._say(event, Step.TRIGGER, _happened(episode), episode.update_count)
+            is_worse = event.kind == ev.ANOMALY_WORSE
+            self._say(event, Step.TRIGGER, _happened(episode, is_worse=is_worse), episode.update_count if is_worse else 0)
         if event.kind == ev.ANOMALY_CLOSED and self.people and not self.is_over:
             self._end(event, f"part of {episode.joined} now" if episode.joined else f"over: {episode.outcome}")
 
@@ -116,11 +117,12 @@ def _facts(episode: Episode) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _happened(episode: Episode) -> str:
-    again = "getting worse, " if episode.update_count else ""
+def _happened(episode: Episode, *, is_worse: bool) -> str:
+    if is_worse:
+        return f"getting worse, {cents(episode.impact_nanos)} above the usual by now"
     if not episode.expected_nanos:
-        return f"{again}{episode.kind.value.replace('_', ' ')}"
-    return f"{again}{cents(episode.seen_nanos)}, {episode.ratio:.1f} times the usual {cents(episode.expected_nanos)}"
+        return episode.kind.value.replace("_", " ")
+    return f"{cents(episode.seen_nanos)}, {episode.ratio:.1f} times the usual {cents(episode.expected_nanos)}"
 
 
 def _text(episode: Episode, step: Step, told: Recipient) -> str:

@@ -79,6 +79,8 @@ def _one(role: str, about: Concerned, registry: Registry, day: date) -> Recipien
 def _line(role: str, about: Concerned, registry: Registry) -> Iterator[tuple[str, str | None]]:
     """Who is asked in which order: the role itself, who stands in for it, at last the app's owner."""
     duty, whole = duty_of(registry, about), (OWNER, registry.default.owner)
+    if about.feature is None and about.agent is None:
+        duty = duty.filled(_agreed(registry))
     owner, deputy, lead = (OWNER, duty.owner), (DEPUTY, duty.deputy), (LEAD, duty.lead)
     lines = {
         OWNER: (owner, deputy, lead, whole),
@@ -87,3 +89,10 @@ def _line(role: str, about: Concerned, registry: Registry) -> Iterator[tuple[str
         EXECUTIVE: ((EXECUTIVE, duty.executive), lead, whole, owner, deputy),
     }
     yield from lines[role]
+
+
+def _agreed(registry: Registry) -> Duty:
+    """Of the whole app: the lead and the executive on whom all its teams agree."""
+    leads = {team.lead for team in registry.teams.values()}
+    executives = {team.executive for team in registry.teams.values()}
+    return Duty(lead=leads.pop() if len(leads) == 1 else None, executive=executives.pop() if len(executives) == 1 else None)

@@ -60,6 +60,14 @@ def test_what_has_no_owner_falls_to_the_teams_lead_and_then_to_the_apps_owner() 
     assert told("executive", feature="triage") == [("lou", "lead")]
 
 
+def test_the_whole_app_is_its_teams_executives_where_they_agree() -> None:
+    """Two teams, one executive; two leads are no lead."""
+    both = Registry(teams={name: Team(name=name, lead=f"lead-{name}", executive="eve") for name in ("care", "growth")})
+    assert told("executive", registry=both) == [("eve", "executive")]
+    assert told("lead", registry=both) == [(UNOWNED, "unowned")]
+    assert told("executive", feature="new", registry=both) == [(UNOWNED, "unowned")]
+
+
 def test_where_there_is_nobody_it_says_so() -> None:
     """And goes to whom the policy names for that."""
     nobody = Registry()
