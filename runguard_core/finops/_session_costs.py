@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runguard_core.attribution import Attribution
-from runguard_core.ledger import CallFilter, Store, Total
+from runguard_core.ledger import CallFilter, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,12 @@ class SessionCost:
 
     Attributes:
         feature: the app where no call named one. session: the run or call where none was named.
-        nanos: charged in the span, nano-USD. total: the whole sum.
+        nanos: charged in the span, nano-USD.
     """
 
     feature: str
     session: str
     nanos: int
-    total: Total
 
 
 def session_costs(store: Store, app: str | None, since: datetime | None, until: datetime | None) -> tuple[SessionCost, ...]:
@@ -32,11 +31,8 @@ def session_costs(store: Store, app: str | None, since: datetime | None, until: 
     A session that reaches over the edge of the span counts in both spans, in each with what it cost there: costs of sessions
     add up to the span's spend.
     """
-    found = store.totals(("app", "feature", "conversation"), CallFilter(app=app, since=since, until=until))
-    costs = [
-        SessionCost(feature or its_app or "", session or "", total.cost_nanos, total)
-        for (its_app, feature, session), total in found.items()
-    ]
+    found = store.costs(("app", "feature", "conversation"), CallFilter(app=app, since=since, until=until))
+    costs = [SessionCost(feature or its_app or "", session or "", nanos) for (its_app, feature, session), nanos in found.items()]
     return tuple(sorted(costs, key=lambda cost: (cost.feature, cost.session)))
 
 

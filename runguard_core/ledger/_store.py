@@ -139,6 +139,10 @@ class Store(Protocol):
         """Sums of calls by dimensions (see `dimension_of`), as exact as reading each; no dimension: one total under ()."""
         ...
 
+    def costs(self, by: Sequence[str], where: CallFilter) -> Mapping[TotalKey, int]:
+        """The `cost_nanos` of `totals`, for less work where there are very many keys."""
+        ...
+
     def sessions(self, where: CallFilter) -> tuple[tuple[str, str], ...]:
         """(app, conversation) of the calls by their latest admission, the newest first (equal instants by name)."""
         ...

@@ -155,6 +155,11 @@ def totals_of(calls: Iterable[CallRecord], by: Sequence[str]) -> dict[TotalKey, 
     return {key: Total.of(counts) for key, counts in sums.items()}
 
 
+def costs_of(totals: Mapping[TotalKey, Total]) -> dict[TotalKey, int]:
+    """Their charges alone."""
+    return {key: total.cost_nanos for key, total in totals.items()}
+
+
 def latest_sessions(calls: Iterable[CallRecord], limit: int | None) -> tuple[tuple[str, str], ...]:
     """(app, conversation) of calls by their latest admission, the newest first; equal instants by name."""
     latest: dict[tuple[str, str], datetime] = {}

@@ -29,7 +29,7 @@ from runguard_core.stores._sqlite_checking import checked, every_line
 from runguard_core.stores._sqlite_connection import Connections
 from runguard_core.stores._sqlite_packing import pack_id
 from runguard_core.stores._sqlite_selecting import selected
-from runguard_core.stores._sqlite_totals import kept_sessions, kept_totals
+from runguard_core.stores._sqlite_totals import kept_costs, kept_sessions, kept_totals
 
 
 class SqliteReading:
@@ -75,6 +75,11 @@ class SqliteReading:
         """See `Store.totals`: from sums kept by quarters of an hour and by run, as far as they go; the rest from calls."""
         with self._connections.snapshot() as db:
             return kept_totals(db, self._connections.words(), by, where)
+
+    def costs(self, by: Sequence[str], where: CallFilter) -> Mapping[TotalKey, int]:
+        """See `Store.costs`."""
+        with self._connections.snapshot() as db:
+            return kept_costs(db, self._connections.words(), by, where)
 
     def sessions(self, where: CallFilter) -> tuple[tuple[str, str], ...]:
         """See `Store.sessions`."""

@@ -22,6 +22,7 @@ from runguard_core.ledger import (
     Total,
     TotalKey,
     conversation_of,
+    costs_of,
     latest_sessions,
     quarter_hour_of,
     totals_of,
@@ -43,12 +44,19 @@ _OF_WHO = {
     "conversation": "coalesce(nullif(session, ''), nullif(run, ''), lone)",
 }  # fmt: skip
 _OF_CALLS = DIMENSIONS - {"app", "feature", "team", "owner", "agent", "release", *_OF_WHO}
-_SUMS = ", ".join(f"sum({name})" for name in TOTAL_FIELDS)
+#: What a charge needs: groups without a call are left out.
+_COST_FIELDS = ("call_count", "tool_count", "cost_nanos")
 _MANY = 500
 
 
-def kept_totals(db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter) -> dict[TotalKey, Total]:
-    """Sums by dimensions."""
+def kept_totals(
+    db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter, *, fields: Sequence[str] = TOTAL_FIELDS
+) -> dict[TotalKey, Total]:
+    """Sums by dimensions.
+
+    Args:
+        fields: those that must be right, at least the counts of calls; of the others some may be left at 0.
+    """
     names = set(by)
     if where.limit:
         return totals_of(selected(db, words, where), by)
@@ -56,9 +64,14 @@ def kept_totals(db: sqlite3.Connection, words: Words, by: Sequence[str], where: 
         dropped = carried_totals(every_carried(db, words, where, payers_of(db, where)), by)
         return _added(totals_of(_calls(db, words, every_row(db, where)), by), dropped)
     payers = payers_of(db, where)
-    kept, cut, dropped = (_runs if names & set(_OF_WHO) else _quarters)(db, words, by, where, payers)
+    kept, cut, dropped = (_runs if names & set(_OF_WHO) else _quarters)(db, words, by, where, payers, fields)
     read = totals_of(_calls(db, words, (row for rows in (*cut, pending_rows(db, where)) for row in rows)), by)
     return _added(_added(kept, read), dropped)
+
+
+def kept_costs(db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter) -> dict[TotalKey, int]:
+    """The charges of these sums: where runs are added up, fewer columns of them."""
+    return costs_of(kept_totals(db, words, by, where, fields=_COST_FIELDS))
 
 
 def _added(sums: dict[TotalKey, Total], more: dict[TotalKey, Total]) -> dict[TotalKey, Total]:
@@ -93,7 +106,12 @@ def _calls(db: sqlite3.Connection, words: Words, rows: Iterable[Any]) -> Iterato
 
 
 def _quarters(
-    db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter, payers: list[int] | None
+    db: sqlite3.Connection,
+    words: Words,
+    by: Sequence[str],
+    where: CallFilter,
+    payers: list[int] | None,
+    fields: Sequence[str],
 ) -> tuple[dict[TotalKey, Total], list[Iterable[Any]], dict[TotalKey, Total]]:
     """Sums of the whole quarters in a time, and the settled rows of those that it cuts, and sums of rows that are gone."""
     least = None if where.since is None else -(-micros_of(where.since) // QUARTER_MICROS)
@@ -114,7 +132,7 @@ def _quarters(
     tests = [f"payer IN ({', '.join(map(str, payers))})"] if payers is not None else []
     tests += [f"quarter >= {least}"] if least is not None else []
     tests += [f"quarter < {most}"] if most is not None else []
-    return _grouped(db, "quarter_total", columns, tests, _quarter_key(db, words, by, columns)), cut, dropped
+    return _grouped(db, "quarter_total", columns, tests, _quarter_key(db, words, by, columns), fields), cut, dropped
 
 
 def _quarter_key(db: sqlite3.Connection, words: Words, by: Sequence[str], columns: Sequence[str]) -> Callable[[Any], TotalKey]:
@@ -141,7 +159,12 @@ def _quarter_key(db: sqlite3.Connection, words: Words, by: Sequence[str], column
 
 
 def _runs(
-    db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter, payers: list[int] | None
+    db: sqlite3.Connection,
+    words: Words,
+    by: Sequence[str],
+    where: CallFilter,
+    payers: list[int] | None,
+    fields: Sequence[str],
 ) -> tuple[dict[TotalKey, Total], list[Iterable[Any]], dict[TotalKey, Total]]:
     """Sums of the runs that lie in a time, the settled rows of those that it cuts, and sums of rows of these that are gone."""
     columns = list(dict.fromkeys(_OF_WHO.get(name, "payer") for name in by))
@@ -166,7 +189,7 @@ def _runs(
         return tuple([row[at] if its is None else its[row[at]] for at, its in zip(places, of_payers, strict=True)])
 
     dropped = carried_totals(every_carried(db, words, where, payers, cut), by)
-    return _grouped(db, _WHO_TABLES, columns, whole, key), [_of_runs(db, cut, where)], dropped
+    return _grouped(db, _WHO_TABLES, columns, whole, key, fields), [_of_runs(db, cut, where)], dropped
 
 
 class _Values(dict[int, str | None]):
@@ -219,16 +242,28 @@ def _latest_settled(db: sqlite3.Connection, where: CallFilter) -> dict[tuple[str
 
 
 def _grouped(
-    db: sqlite3.Connection, table: str, columns: Sequence[str], tests: Sequence[str], key: Callable[[Any], TotalKey]
+    db: sqlite3.Connection,
+    table: str,
+    columns: Sequence[str],
+    tests: Sequence[str],
+    key: Callable[[Any], TotalKey],
+    fields: Sequence[str],
 ) -> dict[TotalKey, Total]:
     """Sums of a table by columns, those of no call left out; several groups may have one key."""
     group = f" GROUP BY {', '.join(map(str, range(1, len(columns) + 1)))}" if columns else ""
     chosen = "".join(f"{column}, " for column in columns)
-    sql = f"SELECT {chosen}{_SUMS} FROM {table} WHERE {' AND '.join(tests) or '1'}{group}"  # noqa: S608  fixed texts and numbers
+    sums = ", ".join(f"sum({name})" for name in fields)
+    make = Total.of if fields is TOTAL_FIELDS else _cost_only
+    sql = f"SELECT {chosen}{sums} FROM {table} WHERE {' AND '.join(tests) or '1'}{group}"  # noqa: S608  fixed texts and numbers
     found: dict[TotalKey, Total] = {}
     for row in db.execute(sql):
         counts = tuple(row)[len(columns) :]
         if counts[0] or counts[1]:
-            at, total = key(row), Total.of(counts)
+            at, total = key(row), make(counts)
             found[at] = found[at] + total if at in found else total
     return found
+
+
+def _cost_only(counts: Sequence[int]) -> Total:
+    calls, tools, nanos = counts
+    return Total(call_count=calls, tool_count=tools, cost_nanos=nanos)

@@ -28,7 +28,9 @@ def assert_totals_are_true(store: Store, edges: Sequence[datetime | None] = (Non
             where = CallFilter(app=app, since=since, until=until)
             calls = store.calls(where)
             for by in KEYS:
-                assert dict(store.totals(by, where)) == totals_of(calls, by), (by, since, until)
+                sums = totals_of(calls, by)
+                assert dict(store.totals(by, where)) == sums, (by, since, until)
+                assert dict(store.costs(by, where)) == {key: total.cost_nanos for key, total in sums.items()}, (by, since, until)
             for limit in (None, 1, 2):
                 assert store.sessions(replace(where, limit=limit)) == latest_sessions(calls, limit)
 

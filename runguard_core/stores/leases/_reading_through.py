@@ -75,6 +75,11 @@ class ReadingThrough:
         self._tell()
         return self.backend.totals(by, where)
 
+    def costs(self, by: Sequence[str], where: CallFilter) -> Mapping[TotalKey, int]:
+        """See `Store.costs`."""
+        self._tell()
+        return self.backend.costs(by, where)
+
     def sessions(self, where: CallFilter) -> tuple[tuple[str, str], ...]:
         """See `Store.sessions`."""
         self._tell()

@@ -25,6 +25,7 @@ from runguard_core.ledger import (
     Tell,
     Total,
     TotalKey,
+    costs_of,
     latest_sessions,
     totals_of,
 )
@@ -116,6 +117,10 @@ class PostgresReading:
             return totals_of(self.calls(where), by)
         sql, values = sums_query(by, where)
         return totals_from(self._all(sql, *values), by)
+
+    def costs(self, by: Sequence[str], where: CallFilter) -> Mapping[TotalKey, int]:
+        """See `Store.costs`."""
+        return costs_of(self.totals(by, where))
 
     def sessions(self, where: CallFilter) -> tuple[tuple[str, str], ...]:
         """See `Store.sessions`."""
