@@ -59,7 +59,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document inst
 def fail(message: str, code: Exit) -> typer.Exit:
     """Say one sentence on standard error; raise what comes back."""
     first, *rest = message.split("\n")
-    err.print(f"[bold red]runguard:[/] {shown(first)}")
+    err.print(f"[bold red]runguard:[/] {shown(first)}", soft_wrap=True)  # what is named can be copied
     for line in rest:  # lines to paste into a file stay lines
         err.print(shown(line), soft_wrap=True)
     return typer.Exit(code)

@@ -86,7 +86,7 @@ BUGS: tuple[Bug, ...] = (
         "it is spent here and elsewhere"),
     Bug("a lost answer to a settle is taken for a yes", _leases,
         "        except LeaseLostError:\n            self.lose()\n            return False\n        self._renewed_at",
-        "        except LeaseLostError:\n            self.lose()\n            return False\n        except Exception:\n            balances = {}\n        self._renewed_at",
+        "        except LeaseLostError:\n            self.lose()\n            return False\n        except Exception:\n            from runguard_core.ledger import Heard\n            heard = Heard({}, {})\n        self._renewed_at",
         "the batch never reaches the book"),
     Bug("the offset is moved in a transaction of its own", _sqlite_leasing,
         'db.execute("UPDATE lease_owner SET applied = ?, deadline = max(deadline, ?) WHERE id = ?", moved)',
