@@ -5,7 +5,9 @@ At the edge amounts are `Decimal` or `str`; inside they are `int` in 0 .. 2**62.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from fractions import Fraction
 
 from runguard_core.errors import InvalidAmountError
 
@@ -97,6 +99,29 @@ def brief_usd(nanos: int) -> str:
 
 def _short_of(usd: float) -> str:
     return f"{Decimal(f'{usd:.1e}'):f}" if usd else "0"
+
+
+def split(nanos: int, weights: Sequence[int]) -> list[int]:
+    """Whole parts of an amount, proportional to weights of zero or more; they add up to it exactly.
+
+    Every part is its exact share rounded down or up; see `whole_parts`. A negative amount is split like its opposite. Without
+    any weight all of it is the first one's.
+    """
+    if nanos < 0:
+        return [-part for part in split(-nanos, weights)]
+    whole = sum(weights)
+    if not whole:
+        return [nanos, *[0] * (len(weights) - 1)]
+    return whole_parts([Fraction(nanos * weight, whole) for weight in weights], nanos)
+
+
+def whole_parts(parts: Sequence[Fraction], total: int) -> list[int]:
+    """Whole numbers that add up to `total`, as the parts do: each rounded down, the largest remainders (then the first) up."""
+    floors = [part.numerator // part.denominator for part in parts]
+    order = sorted(range(len(parts)), key=lambda at: (floors[at] - parts[at], at))
+    for at in order[: total - sum(floors)]:
+        floors[at] += 1
+    return floors
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

@@ -10,7 +10,7 @@ from runguard_core.export._formats import Format
 from runguard_core.export._session_table import SESSIONS
 from runguard_core.export._sources import LedgerCalls, LedgerEvents, LedgerSessions, Mark, Source, Span, day_of
 from runguard_core.export._table import Column, Kind, Row, Table
-from runguard_core.export._token_classes import TokenClass, class_counts, split
+from runguard_core.export._token_classes import TokenClass, class_counts
 from runguard_core.export._watermark import SCHEMA_NAME, STATE_NAME
 
 __all__ = [
@@ -44,5 +44,4 @@ __all__ = [
     "export_focus",
     "export_table",
     "month_of",
-    "split",
 ]

@@ -18,10 +18,10 @@ from runguard_core.export._token_classes import (
     class_counts,
     coefficient,
     price_row,
-    split,
     unit_price,
 )
 from runguard_core.ledger import CallRecord, Settlement, model_of
+from runguard_core.money import split
 from runguard_core.prices import PriceBook, Rates, RateTable
 from runguard_core.usage import NO_USAGE, Usage
 

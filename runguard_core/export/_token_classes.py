@@ -7,7 +7,6 @@ times their prices are the table's total exactly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -125,19 +124,3 @@ def unit_price(table: RateTable, kind: TokenClass) -> Decimal:
     """USD per million tokens, per search or per request; exact."""
     per = NANOS_PER_USD if kind.counts_tokens else NANOS_PER_USD * 10**6
     return Decimal(coefficient(table, kind)) / (per * table.scale)
-
-
-def split(nanos: int, weights: Sequence[int]) -> list[int]:
-    """An amount in whole nano-USD by weights, to the last one: largest remainder, equal ones in order.
-
-    Without any weight everything falls to the first.
-    """
-    total = sum(weights)
-    if total <= 0:
-        return [nanos, *[0] * (len(weights) - 1)]
-    parts = [divmod(nanos * weight, total) for weight in weights]
-    found = [whole for whole, _ in parts]
-    largest = sorted(range(len(parts)), key=lambda place: (-parts[place][1], place))
-    for place in largest[: nanos - sum(found)]:
-        found[place] += 1
-    return found

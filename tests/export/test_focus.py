@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 from runguard_core.cli._app import app
 from runguard_core.errors import ExportError
-from runguard_core.export import FOCUS_COLUMNS, TokenClass, class_counts, export_focus, split
+from runguard_core.export import FOCUS_COLUMNS, TokenClass, class_counts, export_focus
 from runguard_core.export._token_classes import coefficient
 from runguard_core.ledger import CallFilter
+from runguard_core.money import split
 from runguard_core.prices import PriceBook, consistent
 from runguard_core.stores import SqliteStore
 from runguard_core.usage import Usage

@@ -13,6 +13,7 @@ from runguard_core.finops.bills._keys import KeyRing
 from runguard_core.finops.bills._lines import TokenClass, Tokens, tokens_of
 from runguard_core.finops.bills._reconciling import Reconciliation
 from runguard_core.ledger import CallRecord, Settlement, Unit, model_of
+from runguard_core.money import split
 from runguard_core.usage import NO_USAGE, Usage
 
 
@@ -80,17 +81,9 @@ def _is_unsure(call: CallRecord) -> bool:
 
 
 def _spread(amount: int, drafts: Sequence[_Draft], weight: Callable[[_Draft], int]) -> list[int]:
-    """Whole parts of an amount, proportional to weights (equal ones without any); the largest remainders get what is left."""
+    """Whole parts of an amount, proportional to weights; equal ones without any."""
     weights = [weight(draft) for draft in drafts]
-    whole = sum(weights)
-    if not whole:
-        weights, whole = [1] * len(drafts), len(drafts)
-    sign, size = (-1, -amount) if amount < 0 else (1, amount)
-    parts = [size * each // whole for each in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda place: (-(size * weights[place] % whole), place))
-    for place in by_remainder[: size - sum(parts)]:
-        parts[place] += 1
-    return [sign * part for part in parts]
+    return split(amount, weights if any(weights) else [1] * len(drafts))
 
 
 def _settled(draft: _Draft, units: Mapping[str, Unit], *, has_hour: bool) -> Settlement | None:

@@ -10,7 +10,7 @@ from runguard_core.finops.chargeback._pages import CSV_COLUMNS, basis_of, csv_of
 from runguard_core.finops.chargeback._period import PeriodStatements, period_statements, reasons_to_wait
 from runguard_core.finops.chargeback._rows import SpendRow, read_rows
 from runguard_core.finops.chargeback._rules import ChargeMode, ChargingRules, Method, ResidualRule, Shared, rules_json, rules_of
-from runguard_core.finops.chargeback._splitting import ratios, split
+from runguard_core.finops.chargeback._splitting import ratios
 from runguard_core.finops.chargeback._statement import (
     UNATTRIBUTED_PARTY,
     Basis,
@@ -60,7 +60,6 @@ __all__ = [
     "rules_json",
     "rules_of",
     "scopes_of",
-    "split",
     "statement_json",
     "statements_of",
     "team_budget",

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from runguard_core.finops.chargeback._rows import SpendRow
 from runguard_core.finops.chargeback._rules import ChargingRules, Method, ResidualRule, Shared
-from runguard_core.finops.chargeback._splitting import ratios, split
+from runguard_core.finops.chargeback._splitting import ratios
 from runguard_core.finops.chargeback._statement import UNATTRIBUTED_PARTY, Basis, Line, LineKind, Party, PartyKind, Statement
+from runguard_core.money import split
 
 _Rows = Mapping[Party, Sequence[SpendRow]]
 

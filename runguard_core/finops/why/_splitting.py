@@ -17,13 +17,14 @@ have (the token counts of a model that it did not call) is taken as in the other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from math import factorial
 
 from runguard_core.finops.why._measured import Measured, ModelKey, ModelUse
+from runguard_core.money import whole_parts
 from runguard_core.usage import USAGE_FIELDS, Usage
 
 #: What a token of each kind of USAGE_FIELDS weighs, in any unit; see `RateTable`. None: no price is known.
@@ -86,19 +87,7 @@ def split_change(before: Measured, after: Measured, weights: tuple[WeightsOf, We
     """
     facts = _facts(before, weights[0]), _facts(after, weights[1])
     value = _values(facts)
-    return whole_parts(_shapley(value), after.nanos - before.nanos)
-
-
-def whole_parts(parts: Sequence[Fraction], total: int) -> tuple[int, ...]:
-    """Whole numbers that add up to `total`: each part rounded down, the largest remainders (then the first) up.
-
-    The parts add up to `total` themselves.
-    """
-    floors = [part.numerator // part.denominator for part in parts]
-    order = sorted(range(len(parts)), key=lambda at: (floors[at] - parts[at], at))
-    for at in order[: total - sum(floors)]:
-        floors[at] += 1
-    return tuple(floors)
+    return tuple(whole_parts(_shapley(value), after.nanos - before.nanos))
 
 
 def _facts(it: Measured, weights_of: WeightsOf) -> _Facts:

@@ -26,9 +26,9 @@ from runguard_core.finops.chargeback import (
     read_rows,
     rules_json,
     rules_of,
-    split,
     statements_of,
 )
+from runguard_core.money import split
 from runguard_core.stores import open_store
 from tests.finops.chargeback.ledger import spent
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from runguard_core.errors import PolicyError
 from runguard_core.finops import CALENDAR, Calendar, feature_of
-from runguard_core.finops.why import FACTORS, Factor, Measured, ModelUse, last_two, named_window, split_change, whole_parts, why
+from runguard_core.finops.why import FACTORS, Factor, Measured, ModelUse, last_two, named_window, split_change, why
 from runguard_core.finops.why._splitting import _shapley
 from runguard_core.ledger import CallFilter, Hold, Store
+from runguard_core.money import whole_parts
 from runguard_core.prices import PriceBook, PriceOverride
 from runguard_core.stores import open_store
 from runguard_core.testing._ledger_values import DAY, LATER, a_call, a_settlement
@@ -196,8 +197,8 @@ def test_no_order_of_the_factors_decides_who_is_blamed() -> None:
 
 def test_remainders_go_to_the_largest_first() -> None:
     """Halves by order, negative parts too."""
-    assert whole_parts([Fraction(1, 2), Fraction(1, 2), Fraction(0)], 1) == (1, 0, 0)
-    assert whole_parts([Fraction(-1, 3), Fraction(-2, 3), Fraction(10)], 9) == (0, -1, 10)
+    assert whole_parts([Fraction(1, 2), Fraction(1, 2), Fraction(0)], 1) == [1, 0, 0]
+    assert whole_parts([Fraction(-1, 3), Fraction(-2, 3), Fraction(10)], 9) == [0, -1, 10]
 
 
 @pytest.mark.parametrize(
