@@ -109,7 +109,7 @@ def print_claim(console: Console, found: Claim, calendar: Calendar) -> None:
         ]
         cells = []
         for it in saving.strata:
-            old, new = it.before.mean_nanos or 0, it.after.mean_nanos or 0
+            old, new = round(it.before.mean), round(it.after.mean)
             change = f"{new / old - 1:+.0%}" if old else ""
             cells.append(
                 (shown(it.feature), f"{it.before.count:,}", f"{it.after.count:,}", format_usd(old), format_usd(new), change)

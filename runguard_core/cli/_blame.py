@@ -27,7 +27,8 @@ from runguard_core.cli._bars import bar
 from runguard_core.cli._reading import since_of
 from runguard_core.cli._text import counted, shown
 from runguard_core.cli._why_render import signed
-from runguard_core.finops.why import LEAST_SESSIONS, Blamed, Interval, Moments, Release, Verdict, culprit
+from runguard_core.finops import Moments
+from runguard_core.finops.why import LEAST_SESSIONS, Blamed, Interval, Release, Verdict, culprit
 from runguard_core.ledger import CallFilter, Store
 from runguard_core.money import format_usd
 
@@ -153,7 +154,7 @@ def _release_json(one: Release) -> dict[str, Any]:
 
 
 def _moments_json(cost: Moments) -> dict[str, Any]:
-    return {"session_count": cost.count, "nanos": str(cost.total), "nanos_per_session": str(round(cost.mean))}
+    return {"session_count": cost.count, "nanos": str(cost.nanos), "nanos_per_session": str(round(cost.mean))}
 
 
 def _interval_json(change: Interval | None) -> dict[str, str | bool] | None:

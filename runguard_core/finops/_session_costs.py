@@ -25,13 +25,15 @@ class SessionCost:
     nanos: int
 
 
-def session_costs(store: Store, app: str | None, since: datetime | None, until: datetime | None) -> tuple[SessionCost, ...]:
-    """Sessions with a paid call admitted in [since, until), by feature and session.
+def session_costs(
+    store: Store, app: str | None, since: datetime | None, until: datetime | None, agent: str | None = None
+) -> tuple[SessionCost, ...]:
+    """Sessions with a paid call (of an agent, where one is named) admitted in [since, until), by feature and session.
 
     A session that reaches over the edge of the span counts in both spans, in each with what it cost there: costs of sessions
     add up to the span's spend.
     """
-    found = store.costs(("app", "feature", "conversation"), CallFilter(app=app, since=since, until=until))
+    found = store.costs(("app", "feature", "conversation"), CallFilter(app=app, agent=agent, since=since, until=until))
     costs = [SessionCost(feature or its_app or "", session or "", nanos) for (its_app, feature, session), nanos in found.items()]
     return tuple(sorted(costs, key=lambda cost: (cost.feature, cost.session)))
 

@@ -4,7 +4,7 @@ from runguard_core.finops.actions._action import Action, ActionState, Size, Step
 from runguard_core.finops.actions._backlog import ACTION_KINDS, Standing, actions_of, read_actions, standing
 from runguard_core.finops.actions._claim import CLAIM_WEEKS, Claim, claim
 from runguard_core.finops.actions._deadlines import check_of, deadline_of
-from runguard_core.finops.actions._interval import CONFIDENCE_RATIO, Sample
+from runguard_core.finops.actions._interval import CONFIDENCE_RATIO
 from runguard_core.finops.actions._json import action_json, claim_json, saving_json, win_json
 from runguard_core.finops.actions._measuring import costs_of, measure, wins
 from runguard_core.finops.actions._saving import Saving, Stratum, Win, saving_of
@@ -19,7 +19,6 @@ __all__ = [
     "Action",
     "ActionState",
     "Claim",
-    "Sample",
     "Saving",
     "Size",
     "Spans",

@@ -59,7 +59,7 @@ def claim_json(claim: Claim) -> dict[str, Any]:
 def _stratum_json(it: Stratum) -> dict[str, Any]:
     return {
         "feature": it.feature, "before_count": it.before.count, "after_count": it.after.count,
-        "before_mean_nanos": _text(it.before.mean_nanos), "after_mean_nanos": _text(it.after.mean_nanos),
+        "before_mean_nanos": str(round(it.before.mean)), "after_mean_nanos": str(round(it.after.mean)),
     }  # fmt: skip
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from runguard_core.finops._session_costs import session_costs
 from runguard_core.finops.actions._action import Action, ActionState
 from runguard_core.finops.actions._saving import Costs, Saving, Win, saving_of
 from runguard_core.finops.actions._spans import MEASURED_DAYS, spans_of
-from runguard_core.ledger import CallFilter, Store
+from runguard_core.ledger import Store
 
 
 def measure(
@@ -42,10 +43,8 @@ def wins(store: Store, actions: Iterable[Action], since: datetime, until: dateti
 
 def costs_of(store: Store, app: str | None, feature: str | None, agent: str | None, since: datetime, until: datetime) -> Costs:
     """What each session cost in [since, until), the calls of a feature or an agent only where one is named."""
-    found = store.totals(("app", "feature", "conversation"), CallFilter(app=app, agent=agent, since=since, until=until))
     costs: dict[tuple[str, str], int] = {}
-    for (its_app, named, session), total in found.items():
-        its = named or its_app or ""
-        if feature is None or its == feature:
-            costs[its, session or ""] = costs.get((its, session or ""), 0) + total.cost_nanos
+    for one in session_costs(store, app, since, until, agent):
+        if feature in {None, one.feature}:
+            costs[one.feature, one.session] = costs.get((one.feature, one.session), 0) + one.nanos
     return costs

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from runguard_core.finops._means import Moments
 from runguard_core.finops.actions._action import Action
-from runguard_core.finops.actions._interval import LEAST_SESSIONS, Sample, half_width_nanos, saved_nanos
+from runguard_core.finops.actions._interval import LEAST_SESSIONS, half_width_nanos, saved_nanos
 from runguard_core.finops.actions._spans import Spans
 
 #: Costs of sessions in nano-USD, by feature and session.
@@ -18,8 +19,8 @@ class Stratum:
     """One feature before and after; each is compared with itself, so that a change of their mix saves nothing."""
 
     feature: str
-    before: Sample
-    after: Sample
+    before: Moments
+    after: Moments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def saving_of(spans: Spans, before: Costs, after: Costs) -> Saving:
 
 
 def _strata(old: Mapping[str, Sequence[int]], new: Mapping[str, Sequence[int]]) -> tuple[Stratum, ...]:
-    found = [Stratum(name, Sample.of(old[name]), Sample.of(new[name])) for name in sorted(old.keys() & new.keys())]
+    found = [Stratum(name, Moments.of(old[name]), Moments.of(new[name])) for name in sorted(old.keys() & new.keys())]
     enough = [it for it in found if min(it.before.count, it.after.count) >= LEAST_SESSIONS]
     return tuple(enough or found)
 

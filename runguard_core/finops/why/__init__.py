@@ -3,10 +3,10 @@
 from runguard_core.finops.why._audit import DECISIONS, Decision, decisions, differing, kinds_of
 from runguard_core.finops.why._blame import Blamed, PartChange, Release, Verdict, culprit, release_of
 from runguard_core.finops.why._change import Change, Why, why
+from runguard_core.finops.why._intervals import LEAST_SESSIONS, Interval, difference
 from runguard_core.finops.why._keeping import forget, prune
-from runguard_core.finops.why._means import LEAST_SESSIONS, Interval, Moments, difference
 from runguard_core.finops.why._measured import Measured, ModelUse, measured
-from runguard_core.finops.why._splitting import FACTORS, Factor, split_change, whole_parts
+from runguard_core.finops.why._splitting import FACTORS, Factor, split_change
 from runguard_core.finops.why._windows import last_two, named_window
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Interval",
     "Measured",
     "ModelUse",
-    "Moments",
     "PartChange",
     "Release",
     "Verdict",
@@ -37,6 +36,5 @@ __all__ = [
     "prune",
     "release_of",
     "split_change",
-    "whole_parts",
     "why",
 ]

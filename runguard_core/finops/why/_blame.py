@@ -13,8 +13,9 @@ from enum import StrEnum
 from itertools import pairwise
 
 from runguard_core.attribution import Attribution
+from runguard_core.finops._means import Moments
 from runguard_core.finops._session_costs import feature_of
-from runguard_core.finops.why._means import LEAST_SESSIONS, Interval, Moments, difference
+from runguard_core.finops.why._intervals import LEAST_SESSIONS, Interval, difference
 from runguard_core.ledger import CallRecord, conversation_of
 from runguard_core.reports import part_costs
 
@@ -144,7 +145,7 @@ def _cost(costs: Mapping[str, int], part: str | None) -> int:
 def _parts(before: _Sessions, after: _Sessions) -> tuple[PartChange, ...]:
     names = {part for side in (before, after) for costs in side.costs.values() for part in costs}
     pairs = [(name, _moments(before, name), _moments(after, name)) for name in sorted(names)]
-    found = [PartChange(name, was, now, difference(was, now)) for name, was, now in pairs if was.total or now.total]
+    found = [PartChange(name, was, now, difference(was, now)) for name, was, now in pairs if was.nanos or now.nanos]
     return tuple(sorted(found, key=lambda one: (-one.change.nanos, one.part)))
 
 

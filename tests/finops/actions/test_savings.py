@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runguard_core.finops import Calendar
+from runguard_core.finops import Calendar, t_quantile
 from runguard_core.finops.actions import (
+    CONFIDENCE_RATIO,
     Action,
     ActionState,
     Claim,
@@ -24,7 +25,6 @@ from runguard_core.finops.actions import (
     spans_of,
     wins,
 )
-from runguard_core.finops.actions._interval import t_quantile
 from runguard_core.ledger import Store
 from runguard_core.stores import open_store
 from runguard_core.testing import FEATURES, Incident, IncidentKind, make_traffic, write_traffic
@@ -122,7 +122,7 @@ def test_the_interval_holds_the_truth_nine_times_in_ten() -> None:
 @pytest.mark.parametrize(("freedom", "known"), [(5, 2.015), (10, 1.812), (30, 1.697), (1e9, 1.645)])
 def test_quantiles_of_t_are_those_of_the_tables(freedom: float, known: float) -> None:
     """Two-sided 90 %."""
-    assert t_quantile(freedom) == pytest.approx(known, abs=0.002)
+    assert t_quantile(freedom, CONFIDENCE_RATIO) == pytest.approx(known, abs=0.002)
 
 
 def test_two_actions_on_one_thing_share_no_time() -> None:

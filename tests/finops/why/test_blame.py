@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runguard_core.calls import PromptPart
-from runguard_core.finops.why import LEAST_SESSIONS, Blamed, Moments, Verdict, culprit, difference
-from runguard_core.finops.why._means import _t
+from runguard_core.finops import Moments, t_quantile
+from runguard_core.finops.why import LEAST_SESSIONS, Blamed, Verdict, culprit, difference
+from runguard_core.finops.why._intervals import CONFIDENCE_RATIO
 from runguard_core.ledger import CallRecord, CallState
 from runguard_core.reports import part_costs
 from runguard_core.testing._ledger_values import T0, a_call, a_settlement
@@ -107,7 +108,7 @@ def test_moments_are_those_of_a_jackknife(costs: list[int]) -> None:
 @pytest.mark.parametrize(("freedom", "table"), [(4, 2.7764), (10, 2.2281), (19, 2.0930), (40, 2.0211), (1e9, 1.9600)])
 def test_the_points_of_students_t_are_those_of_the_tables(freedom: float, table: float) -> None:
     """Within a hundredth."""
-    assert abs(_t(freedom) - table) < 0.01
+    assert abs(t_quantile(freedom, CONFIDENCE_RATIO) - table) < 0.01
 
 
 def test_equal_sessions_have_an_interval_of_no_width() -> None:
