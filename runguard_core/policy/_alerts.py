@@ -125,6 +125,3 @@ def _channel(name: str, table: ChannelTable, env: Mapping[str, str]) -> Channel:
         is_repeatable=is_repeatable,
         missing=f"environment variable {', '.join(missing)} is not set" if missing else "",
     )  # fmt: skip
-
-
-__all__ = ["AlertsTable", "ChannelTable", "alerting_of", "check_alerts"]

@@ -48,9 +48,7 @@ class Limits:
         if index not in self._found:
             table, key = self._tables[index], f"budgets.{index}"
             following = read_following(table.limit, key=f"{key}.limit")
-            if (
-                table.fallback is not None
-            ):  # not needed by a plain limit that is laid over one that follows, but no nonsense either
+            if table.fallback is not None:  # a plain limit laid over one that follows needs none, but no nonsense either
                 parse_limit(table.fallback, key=f"{key}.fallback")
             if following is None:
                 self._found[index] = parse_limit(table.limit, key=f"{key}.limit")

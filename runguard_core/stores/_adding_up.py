@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
-from runguard_core.ledger import CallFilter, CallRecord, Total, TotalKey, costs_of, latest_sessions, totals_of
+from runguard_core.ledger import CallFilter, CallRecord, Total, TotalKey, costs_of, dimension_of, latest_sessions, totals_of
+
+
+class Carried(Protocol):
+    """A sum that stands for dropped calls: the first of them without what is its own, and their total."""
+
+    @property
+    def call(self) -> CallRecord:
+        """What they have in common."""
+        ...
+
+    @property
+    def total(self) -> Total:
+        """What they add up to."""
+        ...
+
+
+def carried_totals(carried: Iterable[Carried], by: Sequence[str]) -> dict[TotalKey, Total]:
+    """Sums of dropped calls by dimensions."""
+    readers, found = [dimension_of(name) for name in by], dict[TotalKey, Total]()
+    for one in carried:
+        if one.total.call_count + one.total.tool_count:
+            key = tuple([read(one.call) for read in readers])
+            found[key] = found[key] + one.total if key in found else one.total
+    return found
+
+
+def added(sums: dict[TotalKey, Total], more: Mapping[TotalKey, Total]) -> dict[TotalKey, Total]:
+    """The first ones, with the others added to them."""
+    for key, total in more.items():
+        sums[key] = sums[key] + total if key in sums else total
+    return sums
 
 
 class AddsUp:

@@ -26,12 +26,11 @@ from runguard_core.ledger import (
     Tell,
     Total,
     TotalKey,
-    dimension_of,
     latest_sessions,
     quarter_hour_of,
     total_of,
 )
-from runguard_core.stores._adding_up import AddsUp
+from runguard_core.stores._adding_up import AddsUp, added, carried_totals
 from runguard_core.stores._forgetting import Renaming
 from runguard_core.stores._laws import matches
 from runguard_core.stores._memory_rows import KeptAccount, KeptCall, Line, call_of, entry_of
@@ -65,13 +64,7 @@ class KeepsLess(AddsUp):
 
     def totals(self, by: Sequence[str], where: CallFilter) -> Mapping[TotalKey, Total]:
         """See `Store.totals`."""
-        found = dict(super().totals(by, where))
-        readers = [dimension_of(name) for name in by]
-        for one in self._selected(where):
-            if one.total.call_count + one.total.tool_count:
-                key = tuple([read(one.call) for read in readers])
-                found[key] = found[key] + one.total if key in found else one.total
-        return found
+        return added(dict(super().totals(by, where)), carried_totals(self._selected(where), by))
 
     def sessions(self, where: CallFilter) -> tuple[tuple[str, str], ...]:
         """See `Store.sessions`."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from runguard_core.calls import OutcomeKind
-from runguard_core.ledger import TOTAL_FIELDS, CallFilter, CallRecord, Settlement, Total, TotalKey, dimension_of
+from runguard_core.ledger import TOTAL_FIELDS, CallFilter, CallRecord, Settlement, Total
 from runguard_core.stores._sqlite_packing import STATES, fit
 from runguard_core.stores._sqlite_rows import instant_of, micros_of
 from runguard_core.stores._sqlite_words import Words
@@ -50,16 +50,6 @@ def every_carried(
     for start in range(0, len(whos), _MANY):
         some = ", ".join(map(str, whos[start : start + _MANY]))
         yield from _read(db, words, [*tests, f"who IN ({some})"], values)
-
-
-def carried_totals(carried: Iterator[Carried], by: Sequence[str]) -> dict[TotalKey, Total]:
-    """Their sums by dimensions."""
-    readers, found = [dimension_of(name) for name in by], dict[TotalKey, Total]()
-    for one in carried:
-        if one.total.call_count + one.total.tool_count:
-            key = tuple([read(one.call) for read in readers])
-            found[key] = found[key] + one.total if key in found else one.total
-    return found
 
 
 def _tests(where: CallFilter, payers: Sequence[int] | None) -> tuple[list[str], list[Any]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from runguard_core.attribution import DIMENSIONS
 from runguard_core.calls import CallKind
@@ -27,8 +27,9 @@ from runguard_core.ledger import (
     quarter_hour_of,
     totals_of,
 )
+from runguard_core.stores._adding_up import added, carried_totals
 from runguard_core.stores._sqlite_calls import call_of
-from runguard_core.stores._sqlite_carried import carried_totals, every_carried
+from runguard_core.stores._sqlite_carried import every_carried
 from runguard_core.stores._sqlite_rows import instant_of, micros_of
 from runguard_core.stores._sqlite_selecting import every_row, payers_of, pending_rows, selected, settled_rows
 from runguard_core.stores._sqlite_sums import QUARTER_MICROS
@@ -44,40 +45,48 @@ _OF_WHO = {
     "conversation": "coalesce(nullif(session, ''), nullif(run, ''), lone)",
 }  # fmt: skip
 _OF_CALLS = DIMENSIONS - {"app", "feature", "team", "owner", "agent", "release", *_OF_WHO}
-#: What a charge needs: groups without a call are left out.
-_COST_FIELDS = ("call_count", "tool_count", "cost_nanos")
+
+
+class _Sums(NamedTuple):
+    """Which sums are read, the counts of calls among the first, and how they become a total."""
+
+    fields: Sequence[str]
+    total: Callable[[Sequence[int]], Total]
+
+
+def _cost_only(counts: Sequence[int]) -> Total:
+    calls, tools, nanos = counts
+    return Total(call_count=calls, tool_count=tools, cost_nanos=nanos)
+
+
+_ALL = _Sums(TOTAL_FIELDS, Total.of)
+_COSTS = _Sums(("call_count", "tool_count", "cost_nanos"), _cost_only)
 _MANY = 500
 
 
 def kept_totals(
-    db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter, *, fields: Sequence[str] = TOTAL_FIELDS
+    db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter, sums: _Sums = _ALL
 ) -> dict[TotalKey, Total]:
     """Sums by dimensions.
 
     Args:
-        fields: those that must be right, at least the counts of calls; of the others some may be left at 0.
+        sums: those that must be right; of the others some may be left at 0.
     """
     names = set(by)
     if where.limit:
         return totals_of(selected(db, words, where), by)
     if where.session or where.run or where.state or names & _OF_CALLS or (names & set(_OF_WHO) and names & set(_OF_QUARTERS)):
         dropped = carried_totals(every_carried(db, words, where, payers_of(db, where)), by)
-        return _added(totals_of(_calls(db, words, every_row(db, where)), by), dropped)
+        return added(totals_of(_calls(db, words, every_row(db, where)), by), dropped)
     payers = payers_of(db, where)
-    kept, cut, dropped = (_runs if names & set(_OF_WHO) else _quarters)(db, words, by, where, payers, fields)
+    kept, cut, dropped = (_runs if names & set(_OF_WHO) else _quarters)(db, words, by, where, payers, sums)
     read = totals_of(_calls(db, words, (row for rows in (*cut, pending_rows(db, where)) for row in rows)), by)
-    return _added(_added(kept, read), dropped)
+    return added(added(kept, read), dropped)
 
 
 def kept_costs(db: sqlite3.Connection, words: Words, by: Sequence[str], where: CallFilter) -> dict[TotalKey, int]:
     """The charges of these sums: where runs are added up, fewer columns of them."""
-    return costs_of(kept_totals(db, words, by, where, fields=_COST_FIELDS))
-
-
-def _added(sums: dict[TotalKey, Total], more: dict[TotalKey, Total]) -> dict[TotalKey, Total]:
-    for key, total in more.items():
-        sums[key] = sums[key] + total if key in sums else total
-    return sums
+    return costs_of(kept_totals(db, words, by, where, _COSTS))
 
 
 def kept_sessions(db: sqlite3.Connection, words: Words, where: CallFilter) -> tuple[tuple[str, str], ...]:
@@ -111,7 +120,7 @@ def _quarters(
     by: Sequence[str],
     where: CallFilter,
     payers: list[int] | None,
-    fields: Sequence[str],
+    wanted: _Sums,
 ) -> tuple[dict[TotalKey, Total], list[Iterable[Any]], dict[TotalKey, Total]]:
     """Sums of the whole quarters in a time, and the settled rows of those that it cuts, and sums of rows that are gone."""
     least = None if where.since is None else -(-micros_of(where.since) // QUARTER_MICROS)
@@ -126,13 +135,13 @@ def _quarters(
     cut: list[Iterable[Any]] = [settled_rows(db, part) for part in parts]
     dropped: dict[TotalKey, Total] = {}
     for part in parts:
-        _added(dropped, carried_totals(every_carried(db, words, part, payers), by))
+        added(dropped, carried_totals(every_carried(db, words, part, payers), by))
     needed = {column for name in by for column in _OF_QUARTERS.get(name, ("payer",))}
     columns = [column for column in ("quarter", "payer", "asked", "answered") if column in needed]
     tests = [f"payer IN ({', '.join(map(str, payers))})"] if payers is not None else []
     tests += [f"quarter >= {least}"] if least is not None else []
     tests += [f"quarter < {most}"] if most is not None else []
-    return _grouped(db, "quarter_total", columns, tests, _quarter_key(db, words, by, columns), fields), cut, dropped
+    return _grouped(db, "quarter_total", columns, tests, _quarter_key(db, words, by, columns), wanted), cut, dropped
 
 
 def _quarter_key(db: sqlite3.Connection, words: Words, by: Sequence[str], columns: Sequence[str]) -> Callable[[Any], TotalKey]:
@@ -164,7 +173,7 @@ def _runs(
     by: Sequence[str],
     where: CallFilter,
     payers: list[int] | None,
-    fields: Sequence[str],
+    wanted: _Sums,
 ) -> tuple[dict[TotalKey, Total], list[Iterable[Any]], dict[TotalKey, Total]]:
     """Sums of the runs that lie in a time, the settled rows of those that it cuts, and sums of rows of these that are gone."""
     columns = list(dict.fromkeys(_OF_WHO.get(name, "payer") for name in by))
@@ -189,7 +198,7 @@ def _runs(
         return tuple([row[at] if its is None else its[row[at]] for at, its in zip(places, of_payers, strict=True)])
 
     dropped = carried_totals(every_carried(db, words, where, payers, cut), by)
-    return _grouped(db, _WHO_TABLES, columns, whole, key, fields), [_of_runs(db, cut, where)], dropped
+    return _grouped(db, _WHO_TABLES, columns, whole, key, wanted), [_of_runs(db, cut, where)], dropped
 
 
 class _Values(dict[int, str | None]):
@@ -247,23 +256,17 @@ def _grouped(
     columns: Sequence[str],
     tests: Sequence[str],
     key: Callable[[Any], TotalKey],
-    fields: Sequence[str],
+    wanted: _Sums,
 ) -> dict[TotalKey, Total]:
     """Sums of a table by columns, those of no call left out; several groups may have one key."""
     group = f" GROUP BY {', '.join(map(str, range(1, len(columns) + 1)))}" if columns else ""
     chosen = "".join(f"{column}, " for column in columns)
-    sums = ", ".join(f"sum({name})" for name in fields)
-    make = Total.of if fields is TOTAL_FIELDS else _cost_only
+    sums = ", ".join(f"sum({name})" for name in wanted.fields)
     sql = f"SELECT {chosen}{sums} FROM {table} WHERE {' AND '.join(tests) or '1'}{group}"  # noqa: S608  fixed texts and numbers
     found: dict[TotalKey, Total] = {}
     for row in db.execute(sql):
         counts = tuple(row)[len(columns) :]
         if counts[0] or counts[1]:
-            at, total = key(row), make(counts)
+            at, total = key(row), wanted.total(counts)
             found[at] = found[at] + total if at in found else total
     return found
-
-
-def _cost_only(counts: Sequence[int]) -> Total:
-    calls, tools, nanos = counts
-    return Total(call_count=calls, tool_count=tools, cost_nanos=nanos)

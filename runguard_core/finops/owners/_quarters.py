@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from runguard_core.finops._calendar import Calendar, Window
+from runguard_core.finops._session_costs import percentile
 from runguard_core.finops.owners._recipients import Concerned
 from runguard_core.ledger import CallFilter, Store
 
@@ -97,17 +98,6 @@ def in_time(quarters: Iterable[Quarter]) -> tuple[Quarter, ...]:
     return tuple(sorted(quarters, key=lambda one: (one.at, [name or "" for name in one.payer])))
 
 
-def gathered(quarters: Iterable[Quarter], calendar: Calendar) -> Spend:
-    """The same from quarters of an hour alone."""
-    ordered = in_time(quarters)
-    days: dict[date, dict[Payer, int]] = defaultdict(lambda: defaultdict(int))
-    pace: dict[datetime, int] = defaultdict(int)
-    for one in ordered:
-        days[calendar.date_of(one.at)][one.payer] += one.nanos
-        pace[one.at] += one.nanos
-    return Spend(days=days, pace=pace, recent=ordered)
-
-
 def concerned(spend: Spend) -> Mapping[tuple[str, str | None], Concerned]:
     """What calls of each feature, and of each feature and agent, say of team and owner: of several the dearest."""
     sums: dict[tuple[str, str | None], dict[Payer, int]] = defaultdict(lambda: defaultdict(int))
@@ -131,8 +121,7 @@ def _dearest(found: Mapping[Payer, int], field: str) -> str | None:
 
 def median(values: Iterable[int]) -> int:
     """The lower middle one; 0 of none."""
-    ordered = sorted(values)
-    return ordered[(len(ordered) - 1) // 2] if ordered else 0
+    return percentile(sorted(values), 0.5) or 0
 
 
 def usual_day(days: Mapping[date, int], day: date, min_history_days: int) -> int | None:

@@ -188,12 +188,6 @@ def _repeated(before: CallRecord | None, call: CallRecord) -> int:
     return earlier if earlier <= now else 0
 
 
-def _sent_again(call: CallRecord) -> dict[str, int]:
-    """Characters of tools' results that an earlier prompt held already, by tool."""
-    results = [part for part in call.parts if part.origin.startswith("tool:")]
-    return {part.origin.removeprefix("tool:"): part.chars - part.new_chars for part in results if part.chars > part.new_chars}
-
-
 def _most_used(models: Mapping[tuple[str, str], Total]) -> tuple[str, str] | None:
     return max(models, key=lambda key: (models[key].call_count, key), default=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -15,7 +16,7 @@ from runguard_core.finops.owners import (
     Step,
     Urgency,
 )
-from runguard_core.finops.owners._quarters import Payer, Quarter, concerned, gathered, share_of_week
+from runguard_core.finops.owners._quarters import Payer, Quarter, Spend, concerned, in_time, share_of_week
 from runguard_core.finops.owners._spend_notices import spend_notices
 from tests.finops.owners.noticing import FIFTH, MONDAY, NOW, USD, look, short
 
@@ -34,9 +35,19 @@ def spend(usd_per_hour: float, days: int = 28, start: datetime = MONDAY) -> list
 USUAL = spend(1)
 
 
+def gathered(spent: Sequence[Quarter]) -> Spend:
+    """What a ledger with nothing else says."""
+    days: dict[date, dict[Payer, int]] = defaultdict(lambda: defaultdict(int))
+    pace: dict[datetime, int] = defaultdict(int)
+    for one in spent:
+        days[Calendar().date_of(one.at)][one.payer] += one.nanos
+        pace[one.at] += one.nanos
+    return Spend(days=days, pace=pace, recent=in_time(spent))
+
+
 def spoken(spent: Sequence[Quarter], **more: object) -> list[Notice]:
     """Notices of the fifth week."""
-    whole = gathered(spent, Calendar())
+    whole = gathered(spent)
     return list(spend_notices(whole, look(known=concerned(whole), **more)))
 
 
