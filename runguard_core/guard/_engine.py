@@ -27,7 +27,7 @@ from runguard_core.guard._rules import QuoteMode, Rules
 from runguard_core.guard._runs import Runs
 from runguard_core.guard._time import SteadyClock
 from runguard_core.ids import new_id
-from runguard_core.ledger import Event, Latch, LatchState, Store
+from runguard_core.ledger import Event, Latch, Store
 from runguard_core.prices import Learned
 
 if TYPE_CHECKING:
@@ -148,7 +148,6 @@ class Engine:
         """Set latches with the event that explains them; never raises (the caller stops the call anyway)."""
         for latch in latches:
             try:
-                self._make_room(latch)
                 self.store.put_latch(latch, said)
             except StoreError as error:
                 _log.warning("RunGuard could not record a latch: %s", error)
@@ -156,12 +155,6 @@ class Engine:
             else:
                 self.dispatcher.send(said)
             said = ()
-
-    def _make_room(self, latch: Latch) -> None:
-        """A person's kill whose time is over must not outrank what stops the scope now."""
-        there = self.store.latches().get(latch.scope)
-        if there is not None and there.state is LatchState.FORCED_OPEN and breaker.has_ended(there, latch.since):
-            self.store.drop_latch(*latch.scope)
 
     def look(self, account_key: str, used: int) -> int | None:
         """How much of an account was used when this process last looked, None at first; remembers how much is now."""

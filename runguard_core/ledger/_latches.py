@@ -51,8 +51,9 @@ class Latch:
         return (self.scope_kind, self.scope_id)
 
     def outranks(self, other: Latch) -> bool:
-        """Whether it stays where `other` would take its place: what a person has stopped only a person changes."""
-        return self.state is LatchState.FORCED_OPEN and other.state is not LatchState.FORCED_OPEN
+        """Whether it stays where `other` would take its place: until it ends, what a person has stopped only a person changes."""
+        has_ended = self.until is not None and other.since >= self.until
+        return self.state is LatchState.FORCED_OPEN and other.state is not LatchState.FORCED_OPEN and not has_ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

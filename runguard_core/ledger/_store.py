@@ -164,7 +164,7 @@ class Store(Protocol):
         ...
 
     def put_latch(self, latch: Latch, events: Sequence[Event] = ()) -> None:
-        """Set or replace the latch of a scope; nothing but a person's kill replaces a person's kill. Events are kept anyway."""
+        """Set or replace a scope's latch; nothing else replaces a person's kill before its time ends. Events are kept anyway."""
         ...
 
     def drop_latch(self, scope_kind: str, scope_id: str, events: Sequence[Event] = ()) -> bool:

@@ -278,6 +278,12 @@ class StoreContract(TotalsContract, EventsContract, HostileContract):
         for latch in (killed, replace(killed, rule="repeat", state=LatchState.OPEN)):
             store.put_latch(latch)
         assert dict(store.latches()) == {("app", "a"): killed}
+        ending = replace(killed, until=LATER)
+        store.put_latch(ending)
+        for at, there in ((LATER - timedelta(microseconds=1), ending), (LATER, None)):
+            tripped = replace(killed, rule="repeat", state=LatchState.OPEN, since=at)
+            store.put_latch(tripped)
+            assert dict(store.latches()) == {("app", "a"): there or tripped}
 
     def test_overrides_are_set_and_replaced(self, store: Store) -> None:
         """One per account."""

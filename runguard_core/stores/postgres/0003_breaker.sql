@@ -11,7 +11,7 @@ DECLARE
 BEGIN
   PERFORM breaker_changed();
   DELETE FROM latch WHERE scope_kind = v.scope_kind AND scope_id = v.scope_id
-    AND (state <> 'forced_open' OR v.state = 'forced_open');
+    AND (state <> 'forced_open' OR v.state = 'forced_open' OR until <= v.since);
   INSERT INTO latch SELECT v.* ON CONFLICT DO NOTHING;
   IF p_events IS NOT NULL THEN
     PERFORM say(p_events);
