@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -71,12 +73,9 @@ def weekly_command(
     """
     with ledger(store, app_name, policy) as (opened, loaded):
         it = read_week(opened, loaded, app_name, at)
-        page, document = weekly_page(it), {"ledger": opened.url, **weekly_document(it)}
-        write(page, document, Form.JSON if as_json else form, output, is_quiet=send_it)
-        if send_it:
-            rows = [(row.feature, row.owner, row.team) for row in it.features]
-            readers = to or readers_of("weekly", rows, loaded.registry)
-            send(opened, loaded, [_notice("weekly", it.week, one, page, app_name, loaded) for one in readers])
+        wish = _Wish(Form.JSON if as_json else form, output, send_it, to, app_name)
+        rows = [(row.feature, row.owner, row.team) for row in it.features]
+        _give(opened, loaded, wish, "weekly", it.week, weekly_page(it), weekly_document(it), rows)
 
 
 @review_app.command("sprint")
@@ -101,11 +100,9 @@ def sprint_command(
         window = window_of(loaded, "sprint", at)
         with telling():
             it = read_sprint(opened, app_name, loaded.calendar, window, practice_of(loaded, opened))
-        page, document = sprint_page(it), {"ledger": opened.url, **sprint_document(it)}
-        write(page, document, Form.JSON if as_json else form, output, is_quiet=send_it)
-        if send_it:
-            readers = to or readers_of("sprint", [(row.name, row.owner, None) for row in it.features], loaded.registry)
-            send(opened, loaded, [_notice("sprint", window, one, page, app_name, loaded) for one in readers])
+        wish = _Wish(Form.JSON if as_json else form, output, send_it, to, app_name)
+        rows = [(row.name, row.owner, None) for row in it.features]
+        _give(opened, loaded, wish, "sprint", window, sprint_page(it), sprint_document(it), rows)
 
 
 @review_app.command("quarter")
@@ -128,11 +125,9 @@ def quarter_command(
         window = window_of(loaded, "quarter", at)
         with telling():
             it = read_quarter(opened, app_name, loaded.calendar, window, practice_of(loaded, opened), datetime.now(UTC))
-        page, document = quarter_page(it), {"ledger": opened.url, **quarter_document(it)}
-        write(page, document, Form.JSON if as_json else form, output, is_quiet=send_it)
-        if send_it:
-            readers = to or readers_of("quarter", [(row.feature, row.owner, None) for row in it.features], loaded.registry)
-            send(opened, loaded, [_notice("quarter", window, one, page, app_name, loaded) for one in readers])
+        wish = _Wish(Form.JSON if as_json else form, output, send_it, to, app_name)
+        rows = [(row.feature, row.owner, None) for row in it.features]
+        _give(opened, loaded, wish, "quarter", window, quarter_page(it), quarter_document(it), rows)
 
 
 @review_app.command("digest")
@@ -165,6 +160,27 @@ def digest_command(
         if send_it:
             both = zip(owners, pages, strict=True)
             send(opened, loaded, [_notice("digest", it.week, one, page, app_name, loaded) for one, page in both])
+
+
+class _Wish(NamedTuple):
+    """How a review is wanted: in which form and where, and whether it is sent, to whom (None: to its readers)."""
+
+    form: Form
+    output: Path | None
+    is_sent: bool
+    to: list[str] | None
+    app_name: str | None
+
+
+def _give(
+    opened: Store, loaded: Policy, wish: _Wish, kind: str, window: Window, page: Page, document: Mapping[str, Any],
+    rows: Sequence[tuple[str, str | None, str | None]],
+) -> None:  # fmt: skip
+    """Write a review, and send it where that is wished. `rows`: feature, owner, team of each line."""
+    write(page, {"ledger": opened.url, **document}, wish.form, wish.output, is_quiet=wish.is_sent)
+    if wish.is_sent:
+        readers = wish.to or readers_of(kind, rows, loaded.registry)
+        send(opened, loaded, [_notice(kind, window, one, page, wish.app_name, loaded) for one in readers])
 
 
 def read_week(opened: Store, loaded: Policy, app_name: str | None, at: str | None) -> WeeklyReview:
