@@ -1,4 +1,4 @@
-"""Ten million calls in a ledger: how fast they are written, how many bytes each takes, how long `runguard report` takes.
+"""Ten million calls in a ledger: how fast they are written, how many bytes each takes, how long `runguard report` and reviews take.
 
 Calls come as a process with leases hands them over: reserve and settle verbs in the order in which they happened, in batches, one
 transaction each (`load`, the path on which leases are settled, without a limit being asked). Twenty calls a session,
@@ -160,6 +160,25 @@ def timed_report(url: str, times: int = 5) -> tuple[dict[str, Any], dict[str, fl
     return json.loads(said), {"best": min(found), "worst": max(found), "of_which_starting_python": time.perf_counter() - begun}
 
 
+#: Of the practice, what reads a week, a fortnight, a quarter or a month of such a ledger.
+PRACTICE = (
+    "review weekly --at 2026-10-20", "review sprint --at 2026-10-20", "review quarter --at 2026-10-20",
+    "chargeback show --period 2026-10", "why --from 2026-W41 --to 2026-W42",
+)  # fmt: skip
+
+
+def timed_practice(url: str) -> dict[str, dict[str, float]]:
+    """Each command as a program of its own: seconds on the clock, and of the processor."""
+    found = {}
+    for words in PRACTICE:
+        command = [sys.executable, "-m", "runguard_core.cli", *words.split(), "--store", url, "--app", "product", "--json"]
+        begun, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        subprocess.run(command, check=True, capture_output=True)
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used
+        found[words] = {"seconds": round(time.perf_counter() - begun, 2), "cpu_seconds": round(spent, 2)}
+    return found
+
+
 def differences(report: dict[str, Any], truth: dict[str, dict[str, list[int]]]) -> list[str]:
     """Where a report does not say what was generated."""
     wrong = []
@@ -231,6 +250,7 @@ def measure(book: Book, calls: int, *, verify: bool) -> dict[str, Any]:
     checkpoint, size = time.perf_counter() - begun, sum(sizes.values())
     largest = dict(sorted(sizes.items(), key=lambda one: -one[1])[:6])
     report, reported = timed_report(book.url)
+    practised = timed_practice(book.url)
     begun = time.perf_counter()
     sessions = store.sessions(CallFilter(limit=20))
     listed = time.perf_counter() - begun
@@ -243,7 +263,7 @@ def measure(book: Book, calls: int, *, verify: bool) -> dict[str, Any]:
         "worst_batch_seconds": round(written["worst_batch_seconds"], 2), "calls_a_batch": BATCH_SESSIONS * CALLS_A_SESSION,
         "bytes_per_call": round(size / traffic.call_count, 1), "bytes_per_call_by_table": {name: round(bytes_ / traffic.call_count, 1) for name, bytes_ in largest.items()},
         "report_seconds": {name: round(seconds, 2) for name, seconds in reported.items()},
-        "latest_sessions_seconds": round(listed, 3), "latest_sessions": len(sessions),
+        "practice": practised, "latest_sessions_seconds": round(listed, 3), "latest_sessions": len(sessions),
         "sums_that_differ_from_the_truth": wrong,
     }  # fmt: skip
     if verify:
