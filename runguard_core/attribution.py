@@ -93,6 +93,11 @@ class Attribution:
         return self if merged is None else Attribution(*merged)
 
 
+def feature_of(who: Attribution) -> str:
+    """What a call is filed under: its feature, the app where it names none."""
+    return who.feature or who.app
+
+
 def in_turn(who: Attribution, turn: int | None, loop: int | None) -> Attribution:
     """The same owner in a turn and a tool loop. Made once per call, hence without `replace`, which costs twice as much."""
     return Attribution(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from runguard_core.attribution import Attribution
+from runguard_core.attribution import Attribution, feature_of
 from runguard_core.calls import CallKind, Certainty
 from runguard_core.ledger import CallRecord, CallState, Settlement
 
@@ -55,7 +55,7 @@ def spent_by(who: Attribution, call_id: str, name: str, settled: Settlement, *, 
     usage = settled.usage
     return Spent(
         (settled.at - EPOCH).total_seconds(),
-        who.feature or who.app,
+        feature_of(who),
         who.agent or "",
         who.session or who.run or call_id,
         who.run or "",

@@ -9,14 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from runguard_core.attribution import Attribution
+from runguard_core.attribution import Attribution, feature_of
 from runguard_core.breaker import Selector, chosen
 from runguard_core.budgets import parse_limit
 from runguard_core.cli._acting import guard_on, person
 from runguard_core.cli._app import AppOption, Exit, JsonOption, PolicyOption, StoreOption, app, as_kept, fail, ledger, say, show
 from runguard_core.cli._reading import since_of
 from runguard_core.errors import PolicyError
-from runguard_core.finops import feature_of
 from runguard_core.guard import Guard
 from runguard_core.ledger import CallFilter, EventFilter, Latch, Store, Unit
 from runguard_core.reports import latch_json

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from runguard_core.attribution import feature_of
 from runguard_core.calls import CallKind
 from runguard_core.export._table import Column, Kind, Row, Table
 from runguard_core.ledger import CallRecord, Settlement, conversation_of, model_of
@@ -106,18 +107,13 @@ def tool_row(call: CallRecord) -> Row:
     return (call.id, *_who(call), call.name, call.signature, *_standing(call), *_ended(call, call.settlement))
 
 
-def feature_of(call: CallRecord) -> str:
-    """What it is filed under: the app where it names no feature."""
-    return call.attribution.feature or call.attribution.app
-
-
 ROWS = {CallKind.MODEL: model_row, CallKind.TOOL: tool_row}
 
 
 def _who(call: CallRecord) -> Row:
     who = call.attribution
     return (
-        who.app, feature_of(call), who.team, who.owner, who.agent, who.instance, who.user, conversation_of(call), who.run,
+        who.app, feature_of(who), who.team, who.owner, who.agent, who.instance, who.user, conversation_of(call), who.run,
         who.turn, who.loop, who.release, _json(dict(who.tags)),
     )  # fmt: skip
 

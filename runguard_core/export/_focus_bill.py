@@ -8,10 +8,9 @@ from datetime import UTC
 from decimal import Decimal
 from enum import StrEnum
 
-from runguard_core.attribution import UNATTRIBUTED
+from runguard_core.attribution import UNATTRIBUTED, feature_of
 from runguard_core.calls import CallKind, Certainty
 from runguard_core.errors import UnknownModelError
-from runguard_core.export._call_tables import feature_of
 from runguard_core.export._token_classes import (
     PriceRow,
     TokenClass,
@@ -144,7 +143,7 @@ def _key(call: CallRecord, ended: Settlement, pricing: Pricing, by: Sequence[str
     who, cost = call.attribution, call.cost_nanos
     day = call.started_at.astimezone(UTC).date().isoformat()
     more = tuple([who.value(name) for name in by])
-    feature, team = feature_of(call), who.team or UNATTRIBUTED
+    feature, team = feature_of(who), who.team or UNATTRIBUTED
     if call.kind is CallKind.TOOL:
         price = pricing.tool_nanos.get(call.name)
         table = RateTable((0,) * 12, cost * 10**6) if price == cost else None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
+from runguard_core.attribution import feature_of
 from runguard_core.calls import OutcomeKind
-from runguard_core.export._call_tables import TOKENS, feature_of
+from runguard_core.export._call_tables import TOKENS
 from runguard_core.export._table import Column, Kind, Row, Table
 from runguard_core.ledger import TOTAL_FIELDS, CallRecord, conversation_of, counts_of
 from runguard_core.money import nanos_to_usd
@@ -76,7 +77,7 @@ def session_rows(day: str, calls: Iterable[CallRecord]) -> Iterator[Row]:
     """Rows of SESSIONS, `revision` left out, from the paid calls of one day in the order of their admission."""
     seen: dict[_Key, _Seen] = {}
     for call in calls:
-        key = (call.attribution.app, feature_of(call), call.attribution.team or "", conversation_of(call))
+        key = (call.attribution.app, feature_of(call.attribution), call.attribution.team or "", conversation_of(call))
         found = seen.get(key)
         if found is None:
             found = seen[key] = _Seen(call)

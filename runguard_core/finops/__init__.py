@@ -5,7 +5,7 @@ Everything here is a function of rows and of the policy's values; what changes a
 
 from runguard_core.finops._calendar import CALENDAR, Calendar, Window
 from runguard_core.finops._means import Moments, t_quantile
-from runguard_core.finops._session_costs import SessionCost, feature_of, percentile, session_costs
+from runguard_core.finops._session_costs import SessionCost, percentile, session_costs
 
 __all__ = [
     "CALENDAR",
@@ -13,7 +13,6 @@ __all__ = [
     "Moments",
     "SessionCost",
     "Window",
-    "feature_of",
     "percentile",
     "session_costs",
     "t_quantile",

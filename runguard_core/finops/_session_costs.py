@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from runguard_core.attribution import Attribution
 from runguard_core.ledger import CallFilter, Store
 
 
@@ -36,11 +35,6 @@ def session_costs(
     found = store.costs(("app", "feature", "conversation"), CallFilter(app=app, agent=agent, since=since, until=until))
     costs = [SessionCost(feature or its_app or "", session or "", nanos) for (its_app, feature, session), nanos in found.items()]
     return tuple(sorted(costs, key=lambda cost: (cost.feature, cost.session)))
-
-
-def feature_of(who: Attribution) -> str:
-    """The feature of a call: the app where it names none."""
-    return who.feature or who.app
 
 
 def percentile(ordered: Sequence[int], share: float) -> int | None:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from runguard_core.anomalies import Episode, WatchRules, latest, look_back, moment
+from runguard_core.attribution import feature_of
 from runguard_core.guard import FiledEpisode, episode_facts, filed_episodes
 from runguard_core.ledger import CallRecord, Event
 
@@ -69,7 +70,7 @@ def feature_days(calls: Iterable[CallRecord], feature: str, zone: tzinfo, last: 
     first = last - timedelta(days=count - 1)
     sums = [0] * count
     for call in calls:
-        if (call.attribution.feature or call.attribution.app) == feature and call.settlement is not None:
+        if feature_of(call.attribution) == feature and call.settlement is not None:
             place = (call.settlement.at.astimezone(zone).date() - first).days
             if 0 <= place < count:
                 sums[place] += call.cost_nanos

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runguard_core.finops import Calendar, feature_of, percentile, session_costs
+from runguard_core.attribution import feature_of
+from runguard_core.finops import Calendar, percentile, session_costs
 from runguard_core.ledger import CallFilter, Store, conversation_of
 from tests.finops.conftest import SHOP
 

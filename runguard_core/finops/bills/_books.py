@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from runguard_core.attribution import feature_of
 from runguard_core.calls import CallKind
 from runguard_core.finops.bills._keys import KeyRing, Payer
 from runguard_core.finops.bills._lines import Tokens, tokens_of
@@ -90,5 +91,5 @@ def payer_of(call: CallRecord, ring: KeyRing) -> Payer:
     """Whose a call is, as `rows_of_calls` and `rows_of_totals` say."""
     who = call.attribution
     if not ring.asks_calls:
-        return ring.of_call(who.feature or who.app, who.team)
-    return ring.of_call(who.feature or who.app, who.team, call.account, call.key_fingerprint)
+        return ring.of_call(feature_of(who), who.team)
+    return ring.of_call(feature_of(who), who.team, call.account, call.key_fingerprint)

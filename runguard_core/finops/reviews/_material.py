@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import nlargest
 
+from runguard_core.attribution import feature_of
 from runguard_core.events import CALL_REFUSED, RUN_TRIPPED
 from runguard_core.finops._calendar import Calendar, Window
-from runguard_core.finops._session_costs import SessionCost, feature_of, session_costs
+from runguard_core.finops._session_costs import SessionCost, session_costs
 from runguard_core.finops.owners import CASE_KINDS, Coverage, coverage
 from runguard_core.finops.planning import Headroom, Plan, headroom, read_spend
 from runguard_core.finops.reviews._backlog import Backlog, read_backlog

@@ -12,9 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 
-from runguard_core.attribution import Attribution
+from runguard_core.attribution import Attribution, feature_of
 from runguard_core.finops._means import Moments
-from runguard_core.finops._session_costs import feature_of
 from runguard_core.finops.why._intervals import LEAST_SESSIONS, Interval, difference
 from runguard_core.ledger import CallRecord, conversation_of
 from runguard_core.reports import part_costs

@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from runguard_core import events as ev
 from runguard_core.anomalies import Change, Episode, Gravity, Kind, What
+from runguard_core.attribution import feature_of
 from runguard_core.budgets import Budget
-from runguard_core.finops import Calendar, feature_of
+from runguard_core.finops import Calendar
 from runguard_core.finops.actions import Size, finishing, opening, read_actions
 from runguard_core.finops.owners import cases, resolved_event
 from runguard_core.finops.planning import FeaturePlan, Plan

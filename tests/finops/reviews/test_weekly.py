@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runguard_core.attribution import Attribution
+from runguard_core.attribution import Attribution, feature_of
 from runguard_core.budgets import Budget
-from runguard_core.finops import Calendar, feature_of
+from runguard_core.finops import Calendar
 from runguard_core.finops.owners import Duty, Registry
 from runguard_core.finops.planning import FeaturePlan, Plan
 from runguard_core.finops.reviews import (

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runguard_core.attribution import feature_of
 from runguard_core.errors import PolicyError
-from runguard_core.finops import CALENDAR, Calendar, feature_of
+from runguard_core.finops import CALENDAR, Calendar
 from runguard_core.finops.why import FACTORS, Factor, Measured, ModelUse, last_two, named_window, split_change, why
 from runguard_core.finops.why._splitting import _shapley
 from runguard_core.ledger import CallFilter, Hold, Store
